@@ -1,0 +1,104 @@
+"""Speed as ratios, each against a peer in the same run: `make bench`.
+
+Each figure is the best of several repetitions, peers taking turns, since a shared machine is
+slower at times but never faster than it is.
+"""
+
+import platform
+import time
+
+import torch
+import torchvision
+from torch import nn
+from torch.utils.data import DataLoader
+
+import d2lutils as d2l
+
+BATCH_SIZE = 256
+REPEATS = 3
+
+
+def mlp(p: float = 0.0) -> nn.Module:
+    layers = [nn.Flatten()]
+    for inputs in (784, 256):
+        layers += [nn.Linear(inputs, 256), nn.ReLU()] + ([nn.Dropout(p)] if p else [])
+    return nn.Sequential(*layers, nn.Linear(256, 10)).to(d2l.default_device())
+
+
+def seconds(run) -> float:
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def epoch(batches, p: float = 0.0):
+    """One pass of the usual loop over `batches`."""
+    net, loss = mlp(p), nn.CrossEntropyLoss()
+    device = next(net.parameters()).device
+    on_device = ((X.to(device), y.to(device)) for X, y in batches)
+    d2l.train(
+        net, on_device, None, loss, torch.optim.SGD(net.parameters(), lr=0.1), 1, progress=False
+    )
+
+
+def bare_products(num_batches: int):
+    """The matrix products of a forward and a backward pass of the same net, and nothing else."""
+    device = d2l.default_device()
+    sizes = [(784, 256), (256, 256), (256, 10)]
+    layers = [
+        (
+            torch.randn(BATCH_SIZE, i, device=device),
+            torch.randn(i, o, device=device),
+            torch.randn(BATCH_SIZE, o, device=device),
+        )
+        for i, o in sizes
+    ]
+    for _ in range(num_batches):
+        for depth, (x, w, grad) in enumerate(layers):
+            x @ w  # forward
+            x.T @ grad  # gradient of the weights
+            if depth:
+                grad @ w.T  # gradient of the inputs; the images need none
+
+
+def main():
+    root = d2l.fetch_fashion_mnist()
+    dataset = torchvision.datasets.FashionMNIST(
+        root, train=True, transform=torchvision.transforms.ToTensor()
+    )
+    usual = {
+        workers: DataLoader(dataset, BATCH_SIZE, shuffle=True, num_workers=workers)
+        for workers in (0, 2)
+    }
+    ours, _, _ = d2l.load_fashion_mnist(BATCH_SIZE, valid_size=0)
+    runs = {
+        "epoch, in-memory batches": lambda: epoch(ours),
+        "epoch, in-memory batches, dropout": lambda: epoch(ours, p=0.5),
+        "bare matrix products": lambda: bare_products(len(ours)),
+        "iteration alone, in-memory batches": lambda: [None for _ in ours],
+        "epoch, DataLoader, 0 workers": lambda: epoch(usual[0]),
+        "epoch, DataLoader, 2 workers": lambda: epoch(usual[2]),
+    }
+    best = dict.fromkeys(runs, float("inf"))
+    for _ in range(REPEATS):
+        for name, run in runs.items():
+            best[name] = min(best[name], seconds(run))
+
+    print(
+        f"{time.strftime('%Y-%m-%d')}, torch {torch.__version__}, {d2l.default_device()}, "
+        f"{torch.get_num_threads()} threads, {platform.machine()}, 784-256-256-10, "
+        f"60,000 images, batch {BATCH_SIZE}, best of {REPEATS}\n"
+    )
+    for name, value in best.items():
+        print(f"{name:38} {value:6.2f} s")
+    peer = min(best["epoch, DataLoader, 0 workers"], best["epoch, DataLoader, 2 workers"])
+    mine = best["epoch, in-memory batches"]
+    bare = best["bare matrix products"]
+    print(f"\nDataLoader / in-memory batches            {peer / mine:5.2f}  (aim: 5 or more)")
+    print(f"in-memory batches / bare matrix products  {mine / bare:5.2f}  (aim: 1.6 or less)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,296 @@
+"""Claims of the front page and of the chapter overfitting."""
+
+import functools
+
+import torch
+from torch import nn
+
+import d2lutils as d2l
+from tests.claims.claim import Claim
+from tests.pages import run_cells
+
+LOSS = nn.CrossEntropyLoss()
+QUIET = {"progress": False}
+
+
+INDEX = run_cells("index", "imports", "make", "fit")
+GAP = run_cells("overfitting/the_gap", "imports", "make-net", "fit")
+make_net, sgd = GAP["make_net"], GAP["sgd"]
+
+
+# ---------------------------------------------------------------- index
+
+
+@functools.cache
+def front_page(seed, lam):
+    """Curves and test accuracy with four labels in ten redrawn."""
+    return INDEX["fit"](lam, seed)
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+# ---------------------------------------------------------------- fashion_mnist
+
+
+@functools.cache
+def accuracy_per_class(seed):
+    """Of a linear network after three epochs, on the validation set."""
+    train_iter, valid_iter, _ = d2l.load_fashion_mnist(seed=seed)
+    d2l.set_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).to(d2l.default_device())
+    d2l.train(net, train_iter, None, LOSS, torch.optim.SGD(net.parameters(), lr=0.1), 3, **QUIET)
+    with torch.no_grad():
+        right = net(valid_iter.images / 255).argmax(dim=1) == valid_iter.labels
+    return [right[valid_iter.labels == k].float().mean().item() for k in range(10)]
+
+
+SHIRT = d2l.class_names(range(10)).index("shirt")
+
+
+def without_shirts(seed):
+    return [a for k, a in enumerate(accuracy_per_class(seed)) if k != SHIRT]
+
+
+# ---------------------------------------------------------------- the_gap
+
+
+@functools.cache
+def fit(seed, num_epochs, label_noise=0.0):
+    net, history, train_iter, valid_iter = GAP["fit"](
+        seed, num_epochs, train_size=1000, label_noise=label_noise
+    )
+    train, valid = (d2l.evaluate(net, data_iter, LOSS) for data_iter in (train_iter, valid_iter))
+    with torch.no_grad():
+        prob, y_hat = net(valid_iter.images / 255).softmax(dim=1).max(dim=1)
+    on_wrong = prob[y_hat != valid_iter.labels].mean().item()
+    return history, train, valid, on_wrong
+
+
+def train_loss_at_turn(seed):
+    history = fit(seed, 60)[0]
+    return history.train_loss[history.valid_loss.index(min(history.valid_loss))]
+
+
+def changes(seed):
+    """By which share loss and accuracy change from the lowest validation loss to the end."""
+    history = fit(seed, 60)[0]
+    best = history.valid_loss.index(min(history.valid_loss))
+    loss = history.valid_loss[-1] / history.valid_loss[best] - 1
+    return loss, abs(history.valid_accuracy[-1] / history.valid_accuracy[best] - 1)
+
+
+@functools.cache
+def accuracies(seed, train_size):
+    train_iter, valid_iter, _ = d2l.load_fashion_mnist(64, train_size=train_size, seed=seed)
+    net = make_net(seed)
+    d2l.train(net, train_iter, None, LOSS, sgd(net), 750 // len(train_iter), **QUIET)
+    return [d2l.evaluate(net, data_iter, LOSS)[1] for data_iter in (train_iter, valid_iter)]
+
+
+@functools.cache
+def wrong_labels(seed, num_epochs):
+    """Shares of wrongly labelled images answered with the true class and with the wrong label."""
+    train_iter, _, _ = d2l.load_fashion_mnist(64, train_size=1000, label_noise=0.4, seed=seed)
+    wrong = train_iter.labels != train_iter.clean_labels
+    net = make_net(seed)
+    d2l.train(net, train_iter, None, LOSS, sgd(net), num_epochs, **QUIET)
+    with torch.no_grad():
+        y_hat = net(train_iter.images[wrong] / 255).argmax(dim=1)
+    targets = train_iter.clean_labels[wrong], train_iter.labels[wrong]
+    return [(y_hat == target).float().mean().item() for target in targets]
+
+
+@functools.cache
+def thirty(seed):
+    """Which validation images thirty networks get right that differ in their start alone."""
+    train_iter, valid_iter, _ = d2l.load_fashion_mnist(64, train_size=1000, seed=seed)
+    rows = []
+    for i in range(30):
+        net = make_net(30 * seed + i)
+        train_iter.generator.manual_seed(0)
+        d2l.train(net, train_iter, None, LOSS, sgd(net), 10, **QUIET)
+        with torch.no_grad():
+            y_hat = net(valid_iter.images / 255).argmax(dim=1)
+        rows.append((y_hat == valid_iter.labels).float().cpu())
+    return torch.stack(rows)
+
+
+@functools.cache
+def gains(seed, num_networks=30, num_watched=300, num_draws=200):
+    """Points by which the pick seems to beat the average network, and by which it does."""
+    right = thirty(seed)[:num_networks]
+    generator, total = torch.Generator().manual_seed(0), torch.zeros(2)
+    for _ in range(num_draws):
+        order = torch.randperm(right.shape[1], generator=generator)
+        watched = right[:, order[:num_watched]].mean(dim=1)
+        fresh = right[:, order[num_watched:]].mean(dim=1)
+        best = watched.argmax()
+        total += torch.stack([watched[best] - watched.mean(), fresh[best] - fresh.mean()])
+    return (100 * total / num_draws).tolist()
+
+
+def flattery(seed, num_watched):
+    seems, really = gains(seed, num_watched=num_watched)
+    return seems - really
+
+
+CLAIMS: list[Claim] = [
+    Claim(
+        "index",
+        "the network learns the wrong labels by heart, and its validation accuracy falls while it"
+        " does",
+        larger=lambda seed: mean(front_page(seed, 0.0)[0].valid_accuracy[9:15]),
+        smaller=lambda seed: mean(front_page(seed, 0.0)[0].valid_accuracy[-6:]),
+        margin=0.05,
+    ),
+    Claim(
+        "index",
+        "the network learns the wrong labels by heart",
+        larger=lambda seed: front_page(seed, 0.0)[0].train_accuracy[-1],
+        smaller=lambda seed: 0.64,  # the share of true labels: six in ten, and a tenth of four
+        margin=0.1,
+    ),
+    Claim(
+        "index",
+        "With weight decay it answers more of the unseen test images correctly",
+        larger=lambda seed: front_page(seed, 0.03)[1],
+        smaller=lambda seed: front_page(seed, 0.0)[1],
+        margin=0.05,
+    ),
+    Claim(
+        "index",
+        "although it scores lower on its own training data",
+        larger=lambda seed: front_page(seed, 0.0)[0].train_accuracy[-1],
+        smaller=lambda seed: front_page(seed, 0.03)[0].train_accuracy[-1],
+        margin=0.1,
+    ),
+    Claim(
+        "overfitting/fashion_mnist",
+        "Three passes over the data take one linear layer far beyond guessing.",
+        larger=lambda seed: mean(accuracy_per_class(seed)),
+        smaller=lambda seed: 0.1,
+        margin=0.6,
+    ),
+    Claim(
+        "overfitting/fashion_mnist",
+        "Of all ten classes, shirts are recognized least often.",
+        larger=lambda seed: min(without_shirts(seed)),
+        smaller=lambda seed: accuracy_per_class(seed)[SHIRT],
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "the training loss goes on falling while the validation loss turns and rises",
+        larger=lambda seed: fit(seed, 60)[0].valid_loss[-1],
+        smaller=lambda seed: min(fit(seed, 60)[0].valid_loss),
+        margin=0.05,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "the training loss goes on falling while the validation loss",
+        larger=train_loss_at_turn,
+        smaller=lambda seed: fit(seed, 60)[0].train_loss[-1],
+        margin=0.1,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "From its lowest point to the last epoch, the validation loss rises by a far larger share"
+        " than the accuracy changes.",
+        larger=lambda seed: changes(seed)[0],
+        smaller=lambda seed: changes(seed)[1],
+        margin=0.1,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "After 60 epochs the network is surer of its wrong answers than after 15.",
+        larger=lambda seed: fit(seed, 60)[3],
+        smaller=lambda seed: fit(seed, 15)[3],
+        margin=0.03,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "the validation accuracy is *above* the training accuracy",
+        larger=lambda seed: fit(seed, 1)[0].valid_accuracy[0],
+        smaller=lambda seed: fit(seed, 1)[0].train_accuracy[0],
+        margin=0.02,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "Measured after the first epoch, the training accuracy is well above what was collected"
+        " while it ran.",
+        larger=lambda seed: fit(seed, 1)[1][1],
+        smaller=lambda seed: fit(seed, 1)[0].train_accuracy[0],
+        margin=0.02,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "the training accuracy falls, since there is more to learn by heart",
+        larger=lambda seed: accuracies(seed, 1000)[0],
+        smaller=lambda seed: accuracies(seed, 16000)[0],
+        margin=0.05,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "and the validation accuracy rises",
+        larger=lambda seed: accuracies(seed, 16000)[1],
+        smaller=lambda seed: accuracies(seed, 1000)[1],
+        margin=0.01,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "after ten epochs it names the true class of most images whose label is wrong",
+        larger=lambda seed: wrong_labels(seed, 10)[0],
+        smaller=lambda seed: 0.5,
+        margin=0.05,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "after a hundred epochs it repeats nearly every wrong label",
+        larger=lambda seed: wrong_labels(seed, 100)[1],
+        smaller=lambda seed: 0.9,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "The network learns the random labels of its training set almost perfectly",
+        larger=lambda seed: fit(seed, 120, label_noise=1.0)[1][1],
+        smaller=lambda seed: 0.9,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "on the validation set fewer than one answer in five is right",
+        larger=lambda seed: 0.2,  # eight seeds gave .08 to .16
+        smaller=lambda seed: fit(seed, 120, label_noise=1.0)[2][1],
+    ),
+    Claim(
+        "overfitting/the_gap",
+        r"its validation loss is *worse* than the $\log 10 \approx 2.3$ of somebody who gives each"
+        " class a tenth",
+        larger=lambda seed: fit(seed, 120, label_noise=1.0)[2][0],
+        smaller=lambda seed: 2.31,
+        margin=0.5,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "The pick seems clearly better than the average network, but on fresh images less than half"
+        " of that is left.",
+        larger=lambda seed: 0.5 * gains(seed)[0],
+        smaller=lambda seed: gains(seed)[1],
+        margin=0.05,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "The more networks you try, the more luck you collect",
+        larger=lambda seed: gains(seed, 30)[0] - gains(seed, 30)[1],
+        smaller=lambda seed: gains(seed, 2)[0] - gains(seed, 2)[1],
+        margin=0.1,
+    ),
+    Claim(
+        "overfitting/the_gap",
+        "A larger set gives luck less room, so the flattery shrinks from 100 watched images to"
+        " 1,000.",
+        larger=lambda seed: flattery(seed, 100),
+        smaller=lambda seed: flattery(seed, 1000),
+        margin=0.1,
+    ),
+]
