@@ -12,6 +12,8 @@ help:
 	@echo "make serve     show it on localhost (PORT=$(PORT))"
 	@echo "make lab       open the notebooks in JupyterLab"
 	@echo "make test      every test, every notebook, and the book with warnings as errors"
+	@echo "make test-all  the same, and what is slow"
+	@echo "make data      fetch and verify Fashion-MNIST, and say where it lies"
 	@echo "make bench     print speed ratios"
 	@echo "make strip     take outputs out of the notebooks"
 	@echo "make outputs   run the notebooks and store the outputs that tests compare"
@@ -41,7 +43,7 @@ serve: book
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/site
 
 lab: .venv/reader data
-	$(BIN)/jupyter lab --notebook-dir=book/en index.ipynb
+	$(BIN)/jupyter lab --notebook-dir=book/en book/en/index.ipynb
 
 test: .venv/test data
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

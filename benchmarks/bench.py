@@ -63,6 +63,56 @@ def bare_products(num_batches: int):
                 grad @ w.T  # gradient of the inputs; the images need none
 
 
+GRID = [0.0, *(10.0**e for e in range(-9, 2))]  # 12 values of λ; their size costs nothing
+SEEDS, TRAIN_SIZE, VALID_SIZE, EPOCHS, CHUNK = 5, 2000, 2000, 2, 12
+
+
+def stacked(p: float):
+    """Train 12 λ × 5 seeds of 784-256-256-10 side by side."""
+    d2l.sweep(GRID, [p], seeds=SEEDS, train_size=TRAIN_SIZE, valid_size=VALID_SIZE,
+              num_epochs=EPOCHS, chunk_size=CHUNK, progress=False)  # fmt: skip
+
+
+def one_of_them(dataset):
+    """One of those models the usual way; the sweep holds 60."""
+    part = torch.utils.data.Subset(dataset, range(TRAIN_SIZE))
+    valid = torch.utils.data.Subset(dataset, range(TRAIN_SIZE, TRAIN_SIZE + VALID_SIZE))
+    net, loss = mlp(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    d2l.train(net, DataLoader(part, BATCH_SIZE, shuffle=True), DataLoader(valid, BATCH_SIZE),
+              loss, optimizer, EPOCHS, progress=False)  # fmt: skip
+    test = torchvision.datasets.FashionMNIST(dataset.root, train=False, transform=dataset.transform)
+    d2l.evaluate(net, DataLoader(part, BATCH_SIZE), loss)
+    d2l.evaluate(net, DataLoader(test, BATCH_SIZE), loss)
+
+
+def stacked_products():
+    """The matrix products of that sweep's batch shapes, measuring included, and nothing else."""
+    device, sizes = d2l.default_device(), [(784, 256), (256, 256), (256, 10)]
+    weights = [torch.randn(CHUNK, i, o, device=device) for i, o in sizes]
+
+    def forward(num_examples):
+        x = torch.randn(1, num_examples, 784, device=device).expand(CHUNK, -1, -1)
+        inputs = []
+        for W in weights:
+            inputs.append(x)
+            x = torch.bmm(x, W)
+        return inputs, x
+
+    for _ in range(SEEDS):
+        for _ in range(EPOCHS):
+            for _ in range(-(-TRAIN_SIZE // BATCH_SIZE)):
+                inputs, gradient = forward(BATCH_SIZE)
+                for depth in (2, 1, 0):
+                    torch.bmm(inputs[depth].transpose(1, 2), gradient)
+                    if depth:
+                        gradient = torch.bmm(gradient, weights[depth].transpose(1, 2))
+            forward(VALID_SIZE)
+        forward(TRAIN_SIZE)
+        for _ in range(10):
+            forward(1000)
+
+
 def main():
     root = d2l.fetch_fashion_mnist()
     dataset = torchvision.datasets.FashionMNIST(
@@ -80,6 +130,10 @@ def main():
         "iteration alone, in-memory batches": lambda: [None for _ in ours],
         "epoch, DataLoader, 0 workers": lambda: epoch(usual[0]),
         "epoch, DataLoader, 2 workers": lambda: epoch(usual[2]),
+        "sweep of 60 models": lambda: stacked(0.0),
+        "sweep of 60 models, dropout": lambda: stacked(0.5),
+        "one of the 60, DataLoader": lambda: one_of_them(dataset),
+        "bare products of the sweep": stacked_products,
     }
     best = dict.fromkeys(runs, float("inf"))
     for _ in range(REPEATS):
@@ -98,6 +152,12 @@ def main():
     bare = best["bare matrix products"]
     print(f"\nDataLoader / in-memory batches            {peer / mine:5.2f}  (aim: 5 or more)")
     print(f"in-memory batches / bare matrix products  {mine / bare:5.2f}  (aim: 1.6 or less)")
+    sweep, bare = best["sweep of 60 models"], best["bare products of the sweep"]
+    dropout = best["sweep of 60 models, dropout"]
+    alone = 60 * best["one of the 60, DataLoader"]
+    print(f"60 models one by one / sweep              {alone / sweep:5.2f}  (aim: 5 or more)")
+    print(f"sweep / bare matrix products              {sweep / bare:5.2f}  (aim: 1.4 or less)")
+    print(f"sweep with dropout / bare products        {dropout / bare:5.2f}  (aim: 1.8 or less)")
 
 
 if __name__ == "__main__":

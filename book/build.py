@@ -48,6 +48,7 @@ def derive(edition: str) -> tuple[Path, Path]:
     toc.write_text((ROOT / "_toc.yml").read_text().replace("book/en/", ""))
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["execute"]["cache"] = str(CACHE)
+    config["sphinx"]["local_extensions"] = {"static_page": str(ROOT / "book")}
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
     return toc, folder / "_config.yml"
 

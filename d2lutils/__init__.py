@@ -1,4 +1,4 @@
-"""What the lessons of *Regularization, Hands-On* share: data, training and figures."""
+"""What the lessons of *Regularization, Hands-On* share: data, training, sweeps and figures."""
 
 from d2lutils.data import (
     class_names,
@@ -8,20 +8,29 @@ from d2lutils.data import (
     load_fashion_mnist,
     set_seed,
 )
+from d2lutils.explorer import explore
+from d2lutils.panel import panel
 from d2lutils.plotting import PALETTE, plot_history, show_images
+from d2lutils.sweeps import Sweep, compare, mlp, sweep
 from d2lutils.training import History, evaluate, train
 
 __all__ = [
     "PALETTE",
     "History",
+    "Sweep",
     "class_names",
+    "compare",
     "default_device",
     "evaluate",
+    "explore",
     "fetch_fashion_mnist",
     "linear_data",
     "load_fashion_mnist",
+    "mlp",
+    "panel",
     "plot_history",
     "set_seed",
     "show_images",
+    "sweep",
     "train",
 ]

@@ -472,6 +472,11 @@ def fetch_fashion_mnist(root: str | os.PathLike | None = None) -> Path:
         for raw in _raw_folders(source):
             if raw.parts[-2:] == _RAW.parts and not _faults(raw):
                 return raw.parents[1]
+    return _fetch_into(folder)
+
+
+def _fetch_into(folder: Path) -> Path:
+    """Make sure that this very folder holds the files."""
     try:
         (folder / _RAW).mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / "fashion-mnist.lock", timeout=900):
@@ -512,13 +517,20 @@ def _raw_folders(folder: Path) -> tuple[Path, ...]:
     return folder / _RAW, folder / "raw", folder
 
 
+_verified = set()  # states of files seen by this process: reading them again tells nothing new
+
+
 def _faults(raw: Path) -> dict[str, str]:
     """Return what is wrong with each file that is not good; nothing where it is only missing."""
     faults = {}
     for name in _FILES:
         try:
             with open(raw / name, "rb") as source:
-                _copy(source, name)
+                stat = os.fstat(source.fileno())
+                state = (raw / name, stat.st_size, stat.st_mtime_ns)
+                if state not in _verified:
+                    _copy(source, name)
+                    _verified.add(state)
         except FileNotFoundError:
             faults[name] = ""
         except (OSError, _RouteFailed) as error:
@@ -674,9 +686,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m d2lutils.data", description="Fetch and verify Fashion-MNIST."
     )
-    parser.add_argument("folder", nargs="?", help="the cache folder (default: ~/.cache/d2lutils)")
+    parser.add_argument(
+        "folder", nargs="?", help="fill this folder, to be named in D2L_DATA (default: the cache)"
+    )
+    named = parser.parse_args().folder
     try:
-        folder = fetch_fashion_mnist(parser.parse_args().folder)
+        if named is None:
+            folder = fetch_fashion_mnist()
+        else:
+            os.environ.setdefault("D2L_DATA", str(_cache_folder(None)))  # one's own cache will do
+            folder = _fetch_into(_cache_folder(named))
     except OSError as error:
         sys.exit(str(error))
     print(f"Fashion-MNIST, verified: {folder / _RAW}")

@@ -81,7 +81,7 @@ def _grey(image) -> np.ndarray:
 
 def plot_history(
     runs: "History | Sequence[History] | Mapping[str, History | Sequence[History]]",
-    metrics: Sequence[str] = ("loss", "accuracy"),
+    metrics: str | Sequence[str] = ("loss", "accuracy"),
     *,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> np.ndarray:
@@ -92,7 +92,7 @@ def plot_history(
     runs : History, sequence of History, or mapping from label to either
         A sequence is one setting trained from several seeds: its mean is drawn, with a band from
         the smallest to the largest value. A mapping draws one colour per label.
-    metrics : sequence of {"loss", "accuracy"}, default both
+    metrics : "loss", "accuracy" or a sequence of them, default both
         One panel each.
     ax : matplotlib axes or sequence of them, optional
         Where to draw, one per metric; a new figure if not given.
@@ -117,6 +117,11 @@ def plot_history(
         raise ValueError(
             "one label has runs of different numbers of epochs; give them labels of their own"
         )
+    if any(len({len(h.valid_loss) for h in histories}) > 1 for histories in runs.values()):
+        raise ValueError(
+            "one label has runs with and without validation data; give them labels of their own"
+        )
+    metrics = [metrics] if isinstance(metrics, str) else metrics
     if unknown := set(metrics) - {"loss", "accuracy"}:
         raise ValueError(f"metrics holds {sorted(unknown)}; allowed are 'loss' and 'accuracy'")
     if ax is None:

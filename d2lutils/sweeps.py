@@ -418,7 +418,7 @@ class Sweep:
 
     @property
     def gap(self) -> np.ndarray:
-        """Generalization gap (λ, p, noise, seed): final training less test accuracy."""
+        """Final training accuracy less test accuracy, shape (λ, p, noise, seed)."""
         return self.final_train_accuracy - self.test_accuracy
 
     def at(self, *, lam=None, p=None, label_noise=None) -> "Sweep":
@@ -586,7 +586,7 @@ def sweep(
     TypeError, ValueError
         If an argument is not what it must be.
     MemoryError
-        If one chunk cannot fit into memory, before anything is trained.
+        If one chunk cannot fit into memory, before anything is trained (Linux and CUDA).
     RuntimeError
         If the executor failed. The exception's ``sweep`` holds what is finished.
     """
@@ -890,8 +890,9 @@ def _check_memory(jobs: list[_Job], device: torch.device) -> None:
     need = 4 * num_models * (copies * weights + activations) + 800 * config.train_size
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
-    elif hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    elif os.path.exists("/proc/meminfo"):
+        with open("/proc/meminfo") as lines:
+            free = next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
     else:
         return
     if need > free:

@@ -154,23 +154,24 @@ def train(
         net.train()
         for X, y in train_iter:
             y_hat = net(X)
-            batch_loss = loss(y_hat, y)
-            batch_penalty = penalty(net) if penalty else batch_loss.new_zeros(())
-            objective = batch_loss + batch_penalty
-            if not objective.isfinite():
+            objective = batch_loss = loss(y_hat, y)
+            if penalty is not None:
+                batch_penalty = penalty(net)
+                objective = batch_loss + batch_penalty
+                penalty_sum += batch_penalty.item() * len(y)
+            if not math.isfinite(objective.item()):
                 raise _diverged(objective.item(), epoch, optimizer, history)
             optimizer.zero_grad()
             objective.backward()
             optimizer.step()
             loss_sum += batch_loss.item() * len(y)
-            penalty_sum += batch_penalty.item() * len(y)
             correct += _num_correct(y_hat, y)
             count += len(y)
         if count == 0:
             raise ValueError(_NO_BATCH.format("train_iter"))
         history.train_loss.append(loss_sum / count)
         history.train_accuracy.append(correct / count)
-        if penalty:
+        if penalty is not None:
             history.penalty.append(penalty_sum / count)
         if valid_iter is not None:
             valid_loss, valid_accuracy = evaluate(net, valid_iter, loss)

@@ -84,7 +84,7 @@ def test_code_is_in_style_and_uses_the_public_module(page):
     assert "import d2lutils as d2l" in code
     assert not re.search(r"d2l\._|from d2lutils|^\s*[%!]", code, re.MULTILINE)
     ast.parse(code)
-    assert all(len(line) <= 100 for line in code.splitlines())
+    assert all(len(line) <= 84 for line in code.splitlines())
 
 
 @every_notebook

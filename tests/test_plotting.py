@@ -84,6 +84,9 @@ class TestPlotHistory:
         run.train_accuracy = [float("nan")] * 3
         assert d2l.plot_history(run, ["loss"])[0].get_ylabel() == "loss"
 
+    def test_takes_one_metric_by_name(self):
+        assert len(d2l.plot_history(history(), "loss")) == 1
+
     def test_draws_where_it_is_told(self):
         _, ax = plt.subplots()
         assert d2l.plot_history(history(valid=False), ["loss"], ax=ax)[0] is ax
@@ -98,6 +101,8 @@ class TestPlotHistory:
             d2l.plot_history({})
         with pytest.raises(ValueError, match="no run"):
             d2l.plot_history({"a": []})
+        with pytest.raises(ValueError, match="with and without validation data"):
+            d2l.plot_history([history(), history(valid=False)])
         with pytest.raises(ValueError, match="different numbers of epochs"):
             d2l.plot_history([history(), history(epochs=2)])
 

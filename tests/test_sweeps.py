@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -432,6 +434,27 @@ def test_a_grid_that_cannot_fit_is_refused_before_anything_is_trained(monkeypatc
     monkeypatch.setattr(sweeps, "_train_job", None)
     with pytest.raises(MemoryError, match="GiB free; give a smaller chunk_size"):
         sweep([0.0], seeds=100, **{**SMALL, "hidden": (100_000, 100_000)})
+
+
+_PEAK = """
+import resource, sys
+from d2lutils.sweeps import sweep
+
+lam = [i * 1e-6 for i in range(int(sys.argv[1]) // 4)]
+sweep(lam, seeds=4, hidden=(16,), train_size=200, valid_size=200, num_epochs=1, batch_size=64,
+      chunk_size=16, progress=False, device="cpu")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts other units elsewhere")
+def test_memory_grows_with_the_chunk_and_not_with_the_grid():
+    """512 models need as much as 16. (Trained all at once they need about 800 MiB more.)"""
+    few, many = (
+        int(subprocess.check_output([sys.executable, "-c", _PEAK, str(num_models)]))
+        for num_models in (16, 512)
+    )
+    assert many < few + 100 * 1024  # KiB
 
 
 def test_resume_of_another_grid_is_refused():

@@ -19,7 +19,7 @@ class Claim:
     larger, smaller : callable
         From a seed to a number; cache what takes long (`functools.cache`).
     margin : float
-        By how much, for every seed, at least; not negative.
+        By how much, for every seed, at least; not negative, so that swapped settings fail.
     """
 
     page: str

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 import d2lutils as d2l
-from tests.claims.claim import Claim
+from tests.claims.claim import SEEDS, Claim
 from tests.pages import run_cells
 
 LOSS = nn.CrossEntropyLoss()
 QUIET = {"progress": False}
 
 
-INDEX = run_cells("index", "imports", "make", "fit")
+INDEX = run_cells("index", "imports", "settings")
 GAP = run_cells("overfitting/the_gap", "imports", "make-net", "fit")
 make_net, sgd = GAP["make_net"], GAP["sgd"]
 
@@ -22,9 +22,14 @@ make_net, sgd = GAP["make_net"], GAP["sgd"]
 
 
 @functools.cache
-def front_page(seed, lam):
-    """Curves and test accuracy with four labels in ten redrawn."""
-    return INDEX["fit"](lam, seed)
+def front_sweep():
+    """Train the page's networks with four labels in ten redrawn."""
+    return d2l.sweep((0, 0.02, 0.2), label_noise=(0.4,), seeds=SEEDS, **QUIET, **INDEX["settings"])
+
+
+def front_page(seed, lam, metric):
+    """One number for each epoch, or one in all."""
+    return getattr(front_sweep().at(lam=lam), metric)[0, 0, 0, SEEDS.index(seed)].tolist()
 
 
 def mean(values):
@@ -141,30 +146,37 @@ CLAIMS: list[Claim] = [
         "index",
         "the network learns the wrong labels by heart, and its validation accuracy falls while it"
         " does",
-        larger=lambda seed: mean(front_page(seed, 0.0)[0].valid_accuracy[9:15]),
-        smaller=lambda seed: mean(front_page(seed, 0.0)[0].valid_accuracy[-6:]),
-        margin=0.05,
+        larger=lambda seed: mean(front_page(seed, 0, "valid_accuracy")[9:15]),
+        smaller=lambda seed: mean(front_page(seed, 0, "valid_accuracy")[-6:]),
+        margin=0.03,
     ),
     Claim(
         "index",
         "the network learns the wrong labels by heart",
-        larger=lambda seed: front_page(seed, 0.0)[0].train_accuracy[-1],
+        larger=lambda seed: front_page(seed, 0, "train_accuracy")[-1],
         smaller=lambda seed: 0.64,  # the share of true labels: six in ten, and a tenth of four
-        margin=0.1,
-    ),
-    Claim(
-        "index",
-        "With weight decay it answers more of the unseen test images correctly",
-        larger=lambda seed: front_page(seed, 0.03)[1],
-        smaller=lambda seed: front_page(seed, 0.0)[1],
         margin=0.05,
     ),
     Claim(
         "index",
+        "With weight decay of 0.02 it answers more of the unseen test images correctly",
+        larger=lambda seed: front_page(seed, 0.02, "test_accuracy"),
+        smaller=lambda seed: front_page(seed, 0, "test_accuracy"),
+        margin=0.03,
+    ),
+    Claim(
+        "index",
         "although it scores lower on its own training data",
-        larger=lambda seed: front_page(seed, 0.0)[0].train_accuracy[-1],
-        smaller=lambda seed: front_page(seed, 0.03)[0].train_accuracy[-1],
+        larger=lambda seed: front_page(seed, 0, "train_accuracy")[-1],
+        smaller=lambda seed: front_page(seed, 0.02, "train_accuracy")[-1],
         margin=0.1,
+    ),
+    Claim(
+        "index",
+        "Far too much weight decay is worse than none.",
+        larger=lambda seed: front_page(seed, 0, "test_accuracy"),
+        smaller=lambda seed: front_page(seed, 0.2, "test_accuracy"),
+        margin=0.05,
     ),
     Claim(
         "overfitting/fashion_mnist",
