@@ -57,11 +57,11 @@ bench: .venv/test data
 	$(PY) benchmarks/bench.py
 
 strip: .venv/test
-	$(BIN)/nbstripout --keep-id $(NOTEBOOKS)
+	$(PY) book/strip.py $(NOTEBOOKS)
 
 outputs: .venv/test data
 	$(BIN)/jupyter execute --inplace $(NOTEBOOKS)
-	$(BIN)/nbstripout --keep-id $(NOTEBOOKS)
+	$(PY) book/strip.py $(NOTEBOOKS)
 
 clean:
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis
