@@ -738,3 +738,18 @@ def test_command(folder, tmp_path):
     done = subprocess.run([*command, str(tmp_path / "cache")], **options, env=environment)
     assert (done.returncode, done.stdout) == (1, "")
     assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_command_fills_the_very_folder_it_is_given(tmp_path):
+    """Also where D2L_DATA names a good folder that could be used in place."""
+    source = data.fetch_fashion_mnist()
+    result = subprocess.run(
+        [sys.executable, "-m", "d2lutils.data", str(tmp_path / "shared")],
+        env={**os.environ, "D2L_DATA": str(source)},
+        capture_output=True,
+        text=True,
+    )
+    raw = tmp_path / "shared" / "FashionMNIST" / "raw"
+    assert (result.returncode, result.stderr) == (0, "") and str(raw) in result.stdout
+    for file in (source / "FashionMNIST" / "raw").glob("*-ubyte"):
+        assert (raw / file.name).read_bytes() == file.read_bytes()
