@@ -3,14 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 PORT ?= 8000
+COURSE ?= _build/classroom
 NOTEBOOKS := $(shell find book/en -name '*.ipynb' -not -path '*/.*' | sort)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book serve lab test test-all bench strip outputs data clean
+.PHONY: help book serve lab classroom test test-all bench strip outputs data clean
 help:
 	@echo "make book      build the book into _build/site/"
 	@echo "make serve     show it on localhost (PORT=$(PORT))"
 	@echo "make lab       open the notebooks in JupyterLab"
+	@echo "make classroom make an nbgrader course from the exercises (COURSE=$(COURSE))"
 	@echo "make test      every test, every notebook, and the book with warnings as errors"
 	@echo "make test-all  the same, and what is slow"
 	@echo "make data      fetch and verify Fashion-MNIST, and say where it lies"
@@ -34,7 +36,7 @@ data: .venv/reader
 	@$(PY) -m d2lutils.data
 
 book: .venv/reader data
-	$(PY) book/build.py
+	$(PY) -m book.build
 	@echo
 	@echo "The book: _build/site/index.html (open it in a browser, or run: make serve)"
 
@@ -45,9 +47,16 @@ serve: book
 lab: .venv/reader data
 	$(BIN)/jupyter lab --notebook-dir=book/en book/en/index.ipynb
 
+.venv/classroom: .venv/reader
+	$(PY) -m pip install --quiet -e '.[classroom]'
+	@touch $@
+
+classroom: .venv/classroom data
+	@$(PY) book/classroom/course.py '$(COURSE)'
+
 test: .venv/test data
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(PY) book/build.py
+	$(PY) -m book.build
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --nbval-lax tests $(NOTEBOOKS)
 
 # What is slow comes on top here: so far nothing does.
@@ -55,6 +64,7 @@ test-all: test
 
 bench: .venv/test data
 	$(PY) benchmarks/bench.py
+	$(PY) benchmarks/explorer.py
 
 strip: .venv/test
 	$(PY) book/strip.py $(NOTEBOOKS)

@@ -1,4 +1,4 @@
-"""Build the site: `python book/build.py` writes `_build/site/`.
+"""Build the site: `python -m book.build` writes `_build/site/`.
 
 The tables of contents and the configurations of the editions are derived here from the one
 `_toc.yml` and the one `_config.yml` at the root; all editions share one cache of runs.
@@ -9,28 +9,26 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.sax.saxutils import escape
 
+import nbformat
 import yaml
+
+from book.standalone import build_wheel, standalone
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 CACHE = BUILD / ".jupyter_cache"  # where `jupyter-book build .` looks as well
+SITE = BUILD / "site"
 EDITIONS = ("en",)
-
-LEAD_ON = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="0; url=en/index.html">
-<title>Regularization, Hands-On</title>
-<p><a href="en/index.html">Regularization, Hands-On</a></p>
-</html>
-"""
 
 
 def drop_stale_runs() -> None:
     """Forget executed notebooks when `d2lutils` changed: the cache looks at their cells alone."""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "d2lutils").glob("*.*")):
+    for path in sorted((ROOT / "d2lutils").rglob("*.*")):
+        if "__pycache__" in path.parts:
+            continue
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     stamp = BUILD / "d2lutils.sha256"
     if not stamp.exists() or stamp.read_text() != digest.hexdigest():
@@ -48,7 +46,11 @@ def derive(edition: str) -> tuple[Path, Path]:
     toc.write_text((ROOT / "_toc.yml").read_text().replace("book/en/", ""))
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["execute"]["cache"] = str(CACHE)
-    config["sphinx"]["local_extensions"] = {"static_page": str(ROOT / "book")}
+    config["sphinx"]["local_extensions"] = dict.fromkeys(
+        config["sphinx"]["local_extensions"], str(ROOT / "book")
+    )
+    if base := config["html"]["baseurl"]:
+        config["html"]["baseurl"] = f"{base.rstrip('/')}/{edition}/"
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
     return toc, folder / "_config.yml"
 
@@ -56,6 +58,8 @@ def derive(edition: str) -> tuple[Path, Path]:
 def build(edition: str) -> None:
     """Run Jupyter Book over one edition, warnings as errors, and move it into the site."""
     toc, config = derive(edition)
+    html = BUILD / edition / "_build" / "html"
+    shutil.rmtree(html, ignore_errors=True)  # what no page needs any more goes
     subprocess.run(
         [
             Path(sys.executable).with_name("jupyter-book"),
@@ -73,21 +77,52 @@ def build(edition: str) -> None:
         ],
         check=True,
     )
-    html = BUILD / edition / "_build" / "html"
-    target = BUILD / "site" / edition
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(html, target, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
+    shutil.rmtree(SITE / edition, ignore_errors=True)
+    shutil.copytree(html, SITE / edition, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
+
+
+def write_downloads(edition: str, base: str) -> None:
+    """Put notebooks that run by themselves where the pages' download buttons point."""
+    wheel = build_wheel(BUILD / "wheel")
+    for path in (SITE / edition / "_sources").rglob("*.ipynb"):
+        page = path.relative_to(SITE / edition / "_sources").with_suffix(".html").as_posix()
+        address = f"{base.rstrip('/')}/{edition}/{page}" if base else ""
+        notebook = nbformat.read(ROOT / "book" / edition / Path(page).with_suffix(".ipynb"), 4)
+        nbformat.write(standalone(notebook, wheel, address), path)
+
+
+def write_root() -> None:
+    """Write what stands above the editions: a page that leads on, 404, and a map of all pages."""
+    shutil.copytree(ROOT / "book" / "root", SITE, dirs_exist_ok=True)
+    base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].rstrip("/")
+    for name in ("sitemap.xml", "robots.txt"):
+        (SITE / name).unlink(missing_ok=True)
+    if not base:
+        return
+    pages = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("*/**/*.html"))
+    urls = "".join(
+        f"<url><loc>{escape(f'{base}/{page}')}</loc></url>\n"
+        for page in pages
+        if not page.endswith("/search.html")
+    )
+    (SITE / "sitemap.xml").write_text(
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n'
+    )
+    (SITE / "robots.txt").write_text(f"Sitemap: {base}/sitemap.xml\n")
 
 
 def main() -> int:
     """Build every edition; the exit status is Jupyter Book's."""
     drop_stale_runs()
+    base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
     try:
         for edition in EDITIONS:
             build(edition)
+            write_downloads(edition, base)
     except subprocess.CalledProcessError as error:
         return error.returncode
-    (BUILD / "site" / "index.html").write_text(LEAD_ON)
+    write_root()
     return 0
 
 

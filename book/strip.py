@@ -15,7 +15,11 @@ def strip(notebook: dict) -> dict:
     """Return the notebook as it is committed."""
     cells = []
     for cell in notebook["cells"]:
-        kept = {key: cell["metadata"][key] for key in ("mystnb", "tags") if key in cell["metadata"]}
+        kept = {
+            key: cell["metadata"][key]
+            for key in ("mystnb", "nbgrader", "tags", "translates")
+            if key in cell["metadata"]
+        }
         cell = {**cell, "metadata": kept}
         if cell["cell_type"] == "code":
             checked = CHECKED in kept.get("tags", [])

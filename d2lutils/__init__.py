@@ -1,5 +1,6 @@
 """What the lessons of *Regularization, Hands-On* share: data, training, sweeps and figures."""
 
+from d2lutils.checks import check
 from d2lutils.data import (
     class_names,
     default_device,
@@ -18,6 +19,7 @@ __all__ = [
     "PALETTE",
     "History",
     "Sweep",
+    "check",
     "class_names",
     "compare",
     "default_device",

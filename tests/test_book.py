@@ -14,7 +14,7 @@ from tests.pages import BOOK, NOTEBOOKS, cells
 
 ROOT = Path(__file__).parent.parent
 PAGES = NOTEBOOKS + sorted(BOOK.rglob("*.md"))
-LESSONS = [page for page in NOTEBOOKS if page.stem != "index"]
+LESSONS = [p for p in NOTEBOOKS if p.stem not in ("index", "exercises", "spot_the_bug")]
 # The calls that make a figure: the library's own, and matplotlib's.
 DRAWS = re.compile(r"\b(plt\.\w+\(|d2l\.(show_images|plot_\w+)\()")
 
@@ -30,6 +30,14 @@ def prose(page: Path) -> str:
 def without_code(text: str) -> str:
     """Markdown without code blocks and code spans, where anything may stand."""
     return re.sub(r"`[^`\n]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def graded(cell: dict) -> bool:
+    return cell["metadata"].get("nbgrader", {}).get("grade", False)
+
+
+def solution(cell: dict) -> bool:
+    return cell["metadata"].get("nbgrader", {}).get("solution", False)
 
 
 every_notebook = pytest.mark.parametrize("page", NOTEBOOKS, ids=name)
@@ -64,14 +72,15 @@ def test_cells_have_short_unique_ids(page):
 
 @every_notebook
 def test_code_cells_are_short(page):
-    lengths = [len(cell["source"].splitlines()) for cell in cells(page, "code")]
+    shown = [cell for cell in cells(page, "code") if not solution(cell)]
+    lengths = [len(cell["source"].splitlines()) for cell in shown]
     assert max(lengths) <= 20
     assert sorted(lengths)[len(lengths) // 2] <= 8
 
 
 @every_notebook
 def test_code_is_in_style_and_uses_the_public_module(page):
-    code = "\n".join(cell["source"] for cell in cells(page, "code"))
+    code = "\n".join(cell["source"] for cell in cells(page, "code") if not graded(cell))
     assert "import d2lutils as d2l" in code
     assert not re.search(r"d2l\._|from d2lutils|^\s*[%!]", code, re.MULTILINE)
     ast.parse(code)
@@ -89,7 +98,7 @@ def test_code_uses_only_names_that_d2lutils_exports(page):
 @every_notebook
 def test_only_plotting_code_is_hidden(page):
     for cell in cells(page, "code"):
-        if "hide-input" in cell["tags"]:
+        if "hide-input" in cell["tags"] and not solution(cell):
             assert DRAWS.search(cell["source"]), f"{cell['id']} hides something that is no plot"
 
 
@@ -117,6 +126,32 @@ def test_lessons_follow_the_template(page):
         assert part in text, part
     assert text.index("## Recap") < text.index("## Try it")
     assert re.search(r"[Pp]redict", text)
+
+
+@pytest.mark.parametrize("page", [p for p in NOTEBOOKS if any(map(graded, cells(p)))], ids=name)
+def test_every_exercise_has_a_time_a_hint_a_solution_a_check_and_points(page):
+    by_id = {cell["id"]: cell for cell in cells(page)}
+    tasks = [i.removesuffix("-test") for i, cell in by_id.items() if graded(cell)]
+    assert sorted(tasks) == sorted(
+        i.removesuffix("-solution") for i, cell in by_id.items() if solution(cell)
+    )
+    for task in tasks:
+        text = by_id[task]["source"]
+        assert re.search(r"\d+ minutes", text) and "<summary>Hint</summary>" in text, task
+        assert "### BEGIN SOLUTION" in by_id[f"{task}-solution"]["source"], task
+        asked = re.search(r'd2l\.check\("([\w.]+)", (\w+)\)', by_id[f"{task}-check"]["source"])
+        hidden = by_id[f"{task}-test"]
+        assert f'grade("{asked[1]}", {asked[2]})' in hidden["source"], task
+        assert hidden["metadata"]["nbgrader"]["points"] > 0 and "remove-cell" in hidden["tags"], (
+            task
+        )
+
+
+def test_every_check_is_asked_for_once():
+    from d2lutils.checks.base import TASKS
+
+    text = "\n".join(c["source"] for page in NOTEBOOKS for c in cells(page, "code") if graded(c))
+    assert sorted(re.findall(r'grade\("([\w.]+)"', text)) == sorted(TASKS)
 
 
 @every_page

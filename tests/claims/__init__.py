@@ -1,6 +1,16 @@
 """What the pages claim, chapter by chapter: one `Claim` for one sentence."""
 
-from tests.claims import choosing_lambda, choosing_p, combining, dropout, overfitting, weight_decay
+from tests.claims import (
+    choosing_lambda,
+    choosing_p,
+    combining,
+    dropout,
+    dropout_exercises,
+    overfitting,
+    spot_the_bug,
+    weight_decay,
+    weight_decay_exercises,
+)
 from tests.claims.claim import SEEDS, Claim
 
 ALL_CLAIMS = [
@@ -10,6 +20,9 @@ ALL_CLAIMS = [
     *dropout.CLAIMS,
     *choosing_p.CLAIMS,
     *combining.CLAIMS,
+    *weight_decay_exercises.CLAIMS,
+    *dropout_exercises.CLAIMS,
+    *spot_the_bug.CLAIMS,
 ]
 
 __all__ = ["ALL_CLAIMS", "SEEDS", "Claim"]

@@ -1,0 +1,136 @@
+"""Make an nbgrader course from the exercise pages: `python book/classroom/course.py FOLDER`.
+
+The folder gets a configuration, the kernel that runs what comes back, the sheets to hand out, and a
+gradebook. The solved pages are copied to a temporary folder alone, so none lies in the course.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+BOOK = ROOT / "book" / "en"
+BEGIN_TESTS = "### BEGIN HIDDEN TESTS\n"
+# The cell that grades shares its kernel with the submission, which may have replaced the grader.
+GRADER_FROM_ITS_FILE = 'import sys\nsys.modules.pop("d2lutils.checks.grade", None)\n'
+
+
+def exercise_pages(book: Path = BOOK) -> list[Path]:
+    """Return the pages of a book that hold graded cells."""
+    return [
+        path
+        for path in sorted(book.rglob("*.ipynb"))
+        if ".ipynb_checkpoints" not in path.parts and points(nbformat.read(path, as_version=4))
+    ]
+
+
+def points(notebook: nbformat.NotebookNode) -> int:
+    """Return how many points the graded cells of a notebook give together."""
+    return sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in notebook.cells)
+
+
+def assignment_name(page: Path, book: Path = BOOK) -> str:
+    """Return a name that no other page has, such as "dropout_exercises"."""
+    return "_".join(page.relative_to(book).with_suffix("").parts)
+
+
+def write_source(page: Path, folder: Path) -> None:
+    """Copy a page as nbgrader's source, its graded cells proof against a replaced grader."""
+    notebook = nbformat.read(page, as_version=4)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(BEGIN_TESTS, BEGIN_TESTS + GRADER_FROM_ITS_FILE)
+    folder.mkdir(parents=True)
+    nbformat.write(notebook, folder / f"{folder.name}.ipynb")
+
+
+def write_kernel(course: Path) -> None:
+    """Write the kernel that runs the submissions, and let matplotlib list the fonts for it."""
+    from d2lutils.data import fetch_fashion_mnist
+
+    kernel = course / "kernels" / "confined"
+    kernel.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "confined_kernel.py", kernel)
+    spec = {
+        "argv": [sys.executable, "{resource_dir}/confined_kernel.py", "-f", "{connection_file}"],
+        "display_name": "Python, confined",
+        "language": "python",
+        "env": {"XDG_CACHE_HOME": str(fetch_fashion_mnist().parent)},
+    }
+    (kernel / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
+    (kernel / "matplotlib").mkdir(exist_ok=True)
+    subprocess.run(
+        [sys.executable, "-c", "import matplotlib.font_manager"],
+        env={**os.environ, "MPLCONFIGDIR": str(kernel / "matplotlib")},
+        check=True,
+    )
+
+
+def build(course: Path, pages: list[Path], book: Path = BOOK) -> dict[str, int]:
+    """Write the course, or bring it up to date, and return each assignment's points.
+
+    Submissions and grades that are in the folder stay.
+
+    Parameters
+    ----------
+    course : Path
+        Where it goes.
+    pages : list of Path
+        Solved notebooks with nbgrader's metadata, below `book`.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If nbgrader refuses a page; it has said why.
+    """
+    course.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "nbgrader_config.py", course)
+    write_kernel(course)
+    nbgrader = Path(sys.executable).with_name("nbgrader")
+    given = {}
+    with tempfile.TemporaryDirectory() as source:
+        for page in pages:
+            name = assignment_name(page, book)
+            write_source(page, Path(source, name))
+            command = [nbgrader, "generate_assignment", name, "--force", "--log-level=WARN"]
+            # nbgrader joins this to the course folder, and an absolute path wins.
+            command += [f"--CourseDirectory.source_directory={source}"]
+            subprocess.run(command, cwd=course, check=True)
+            given[name] = points(nbformat.read(page, as_version=4))
+    return given
+
+
+def main() -> int:
+    """Build the course in the folder named on the command line, and say how to go on."""
+    course = Path(sys.argv[1]).resolve()
+    given = build(course, exercise_pages())
+    print(f"\nThe course: {course}")
+    for name, total in [*given.items(), ("in all", sum(given.values()))]:
+        print(f"  {name:<32}{total:>4} points")
+    example = next(iter(given))
+    nbgrader = Path(sys.executable).with_name("nbgrader")
+    print(f"""
+Hand out release/{example}/{example}.ipynb, and put what
+comes back in submitted/STUDENT/{example}/{example}.ipynb. Then:
+
+  cd {course}
+  {nbgrader} autograde {example}
+  {nbgrader} export                  # the grades: grades.csv
+  {nbgrader} generate_feedback {example}
+
+The last writes feedback/STUDENT/{example}/{example}.html.""")
+    if course.is_relative_to(ROOT / "_build"):
+        print("""
+`make clean` deletes this folder. For a class that hands in, choose one that stays:
+make classroom COURSE=FOLDER""")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

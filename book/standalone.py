@@ -1,0 +1,87 @@
+"""Notebooks that run by themselves: what the site's download button gives.
+
+The first cell carries d2lutils as a wheel and installs it where it is missing, without touching
+what is already installed: in Colab, or in an empty folder with torch, torchvision, matplotlib and
+ipywidgets. Exercises come as the student version.
+"""
+
+import base64
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from urllib.parse import urljoin
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+from book.student import student_version
+
+ROOT = Path(__file__).resolve().parent.parent
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")  # to another page
+
+INSTALL = '''\
+#@title Run this first: it installs d2lutils, the small module of this course
+import base64, importlib.util, pathlib, subprocess, sys, tempfile
+
+WHEEL = """
+{text}
+"""
+if importlib.util.find_spec("d2lutils") is None:
+    path = pathlib.Path(tempfile.mkdtemp(), "{name}")
+    path.write_bytes(base64.b64decode(WHEEL))
+    more = [m for m in ("filelock", "tqdm") if importlib.util.find_spec(m) is None]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, str(path), *more], check=True)'''
+
+
+def build_wheel(folder: Path) -> Path:
+    """Build the wheel of d2lutils into the folder, and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # what an earlier build left would go in too
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--wheel-dir", str(folder), str(ROOT)], check=True)
+    return next(folder.glob("*.whl"))
+
+
+def standalone(notebook: NotebookNode, wheel: Path, page_address: str = "") -> NotebookNode:
+    """Return a copy of the notebook that runs anywhere.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        As it stands in the repository.
+    wheel : pathlib.Path
+        Of d2lutils.
+    page_address : str, optional
+        Where the page of this notebook is published. Links to other pages lead there; without it
+        they become plain words, since the other pages did not come along.
+    """
+    notebook = student_version(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _links(cell.source, page_address)
+    text = "\n".join(textwrap.wrap(base64.b64encode(wheel.read_bytes()).decode(), 120))
+    install = new_code_cell(
+        INSTALL.format(text=text, name=wheel.name),
+        id="install-d2lutils",
+        metadata={"cellView": "form", "jupyter": {"source_hidden": True}},
+    )
+    notebook.cells.insert(1, install)  # after the title, which a reader should see first
+    return notebook
+
+
+def _links(text: str, page_address: str) -> str:
+    if not page_address:
+        return LINK.sub(r"\1", text)
+
+    def absolute(match):
+        words, target, anchor = match.groups()
+        address = re.sub(r"\.(ipynb|md)$", ".html", target)
+        return f"[{words}]({urljoin(page_address, address)}{anchor or ''})"
+
+    return LINK.sub(absolute, text)

@@ -1,0 +1,121 @@
+"""Sphinx extension: the look of the site, with nothing on a page that the page does not use.
+
+`layout.html` and `search.html` are the templates, `static/` holds the one stylesheet, the one
+script and the icon. What Sphinx and MyST-NB write into the body of a page is made fit here for
+phones, screen readers and the HTML standard.
+"""
+
+import struct
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+
+HERE = Path(__file__).parent
+# The theme's own words, by the language of the edition.
+WORDS = {
+    "en": {
+        "skip": "Skip to content",
+        "contents": "Contents",
+        "search": "Search",
+        "search_book": "Search the book",
+        "dark": "Dark theme",
+        "on_page": "On this page",
+        "neighbours": "Previous and next page",
+        "previous": "Previous",
+        "next": "Next",
+        "download": "Download as notebook",
+        "table": "Table",
+        "copy": "Copy",
+        "copied": "Copied",
+        "no_script": "The search needs JavaScript.",
+    },
+    "zh_CN": {
+        "skip": "跳到正文",
+        "contents": "目录",
+        "search": "搜索",
+        "search_book": "搜索全书",
+        "dark": "深色主题",
+        "on_page": "本页内容",
+        "neighbours": "上一页与下一页",
+        "previous": "上一页",
+        "next": "下一页",
+        "download": "下载本页的笔记本",
+        "table": "表格",
+        "copy": "复制",
+        "copied": "已复制",
+        "no_script": "搜索需要 JavaScript。",
+    },
+}
+
+
+def png_size(path):
+    """Return width and height of a PNG file, which stand at the same place in each."""
+    with open(path, "rb") as file:
+        head = file.read(24)
+    return struct.unpack(">II", head[16:24]) if head.startswith(b"\x89PNG") else None
+
+
+def tidy(soup, images, words):
+    """Mend what Sphinx and MyST-NB write into a page; `images` maps file names to sources."""
+    for summary in soup.select("summary[aria-label]"):
+        del summary["aria-label"]  # its visible words name it, and must not be overruled
+        for words_of_state in summary.select("p"):
+            words_of_state.name = "span"
+    for heading in soup.select("[role=heading]:not([aria-level])"):
+        del heading["role"]
+    for link in soup.select("a.headerlink"):
+        link.string = "#"
+    for table in soup.select("table"):
+        del table["border"]
+        table.wrap(soup.new_tag("div", attrs={
+            "class": "table", "role": "group", "aria-label": words["table"]
+        }))  # fmt: skip
+    for number, image in enumerate(soup.select("img")):
+        image["decoding"] = "async"
+        if number:
+            image["loading"] = "lazy"
+        size = png_size(images[Path(image["src"]).name])
+        if size and not image.has_attr("width"):
+            image["width"], image["height"] = map(str, size)  # the page keeps still as it loads
+
+
+def describe(soup, limit=160):
+    """Return the first sentences of a page, as many as a search engine shows."""
+    text = " ".join(" ".join(p.get_text().split()) for p in soup.select("section > p")[:2])
+    if len(text) <= limit:
+        return text
+    end = max(text.rfind(mark, 0, limit) for mark in (". ", "? ", ": "))
+    return text[: end + 1] if end > 60 else text[: text.rfind(" ", 0, limit - 1)] + " …"
+
+
+def own_sections(toc):
+    """Return the list of a page's sections without the page's title, which leads it."""
+    inner = BeautifulSoup(toc, "html.parser").select_one("ul ul")
+    return str(inner) if inner else ""
+
+
+def fill_page(app, pagename, templatename, context, doctree):
+    """Hand the templates what they show."""
+    words = context["words"] = WORDS[app.config.language]
+    context["author"] = app.config.author
+    context["css_files"] = context["script_files"] = []  # layout.html names the two that count
+    if doctree is None:
+        return
+    soup = BeautifulSoup(context["body"], "html.parser")
+    sources = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
+    tidy(soup, sources, words)
+    context["body"] = str(soup)
+    context["description"] = describe(soup)
+    context["sections"] = own_sections(context["toc"])
+    source = context.get("sourcename", "")
+    context["notebook"] = source if source.endswith(".ipynb") else ""
+
+
+def setup(app):
+    """Register the theme and what fills it."""
+    app.add_html_theme("hands_on", HERE)
+    app.add_config_value(
+        "comments_config", {}, ""
+    )  # Jupyter Book sets it for an extension of its own
+    app.connect("html-page-context", fill_page, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

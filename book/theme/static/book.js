@@ -1,0 +1,66 @@
+// What the pages do by themselves; without this script they still read well.
+
+const page = document.documentElement;
+const words = document.currentScript.dataset;
+
+// ---------------------------------------------------------------- light and dark
+
+const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
+const switchButton = document.querySelector(".theme");
+
+function show(theme) {
+  page.dataset.theme = theme;
+  switchButton.setAttribute("aria-pressed", theme === "dark");
+}
+function chosen(theme) { // reads, or with an argument writes; a browser may refuse both
+  try {
+    if (theme) localStorage.setItem("theme", theme);
+    return localStorage.getItem("theme");
+  } catch {
+    return null;
+  }
+}
+show(page.dataset.theme);
+switchButton.addEventListener("click", () => {
+  show(page.dataset.theme === "dark" ? "light" : "dark");
+  chosen(page.dataset.theme);
+});
+systemIsDark.addEventListener("change", () => {
+  if (!chosen()) show(systemIsDark.matches ? "dark" : "light");
+});
+
+// ---------------------------------------------------------------- code
+
+for (const block of navigator.clipboard ? document.querySelectorAll(".cell_input pre") : []) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "copy", textContent: words.copy });
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(block.textContent);
+    button.textContent = words.copied;
+    setTimeout(() => { button.textContent = words.copy; }, 1500);
+  });
+  block.after(button);
+}
+
+// Whatever scrolls sideways can be reached, and so scrolled, by keyboard.
+const scrollers = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const box of document.querySelectorAll("pre, .table, .math")) scrollers.observe(box);
+
+// ---------------------------------------------------------------- where the reader is
+
+const links = new Map([...document.querySelectorAll(".sections a")].map((a) => [a.hash.slice(1), a]));
+const seen = new Set();
+const watch = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target);
+  const sections = [...watched].filter((section) => seen.has(section));
+  if (!sections.length) return;
+  for (const link of links.values()) link.removeAttribute("aria-current");
+  links.get(sections.at(-1).id).setAttribute("aria-current", "true");
+}, { rootMargin: "-15% 0px -75% 0px" });
+const watched = [...links.keys()].map((id) => document.getElementById(decodeURIComponent(id))).filter(Boolean);
+for (const section of watched) watch.observe(section);

@@ -1,0 +1,119 @@
+"""Keep a translated edition in step: `python book/translation.py zh`.
+
+A translated page has the cells of its English page, in the same order, with the same ids. Its code
+is copied from there. Each of its Markdown cells notes, as `translates` in its metadata, the hash of
+the English text that it translates, so that a later change of that text shows. Pages that are no
+notebooks note it in a comment on their last line.
+
+The command copies what is to be the same, and lists the cells that are to be translated (again).
+After translating them, `python book/translation.py zh --done PAGE [ID …]` notes that.
+"""
+
+import argparse
+import copy
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+
+BOOK = Path(__file__).resolve().parent
+NOTE = re.compile(r"\n<!-- translates (\w+) -->\n$")
+
+
+def version(text: str) -> str:
+    """Return a short hash of an English text."""
+    return hashlib.sha256(text.strip().encode()).hexdigest()[:12]
+
+
+def follow(english: dict, translated: dict | None) -> dict:
+    """Return the translated notebook with the cells, the code and the tags of the English one.
+
+    Markdown cells keep their translation; a new one starts with the English text. So do the text
+    alternatives of figures.
+    """
+    old = {cell["id"]: cell for cell in (translated or {"cells": []})["cells"]}
+    followed = copy.deepcopy(english)
+    for cell in followed["cells"]:
+        before = old.get(cell["id"], {"metadata": {}})
+        if cell["cell_type"] == "markdown":
+            cell["source"] = before.get("source", cell["source"])
+            if "translates" in before["metadata"]:
+                cell["metadata"]["translates"] = before["metadata"]["translates"]
+        elif alt := before["metadata"].get("mystnb", {}).get("image", {}).get("alt"):
+            cell["metadata"]["mystnb"]["image"]["alt"] = alt
+    return followed
+
+
+def stale(english: dict, translated: dict) -> list[str]:
+    """Return the ids of the Markdown cells whose English text has changed since, or never was."""
+    now = {cell["id"]: cell for cell in translated["cells"]}
+    return [
+        cell["id"]
+        for cell in english["cells"]
+        if cell["cell_type"] == "markdown"
+        and now[cell["id"]]["metadata"].get("translates") != version("".join(cell["source"]))
+    ]
+
+
+def done(english: dict, translated: dict, ids: list[str]) -> None:
+    """Note in the translated notebook that these cells (all, if none is named) are up to date."""
+    text = {cell["id"]: "".join(cell["source"]) for cell in english["cells"]}
+    for cell in translated["cells"]:
+        if cell["cell_type"] == "markdown" and (not ids or cell["id"] in ids):
+            cell["metadata"]["translates"] = version(text[cell["id"]])
+
+
+def noted(page: str) -> str | None:
+    """Return the version that a translated page of plain Markdown notes, if any."""
+    match = NOTE.search(page)
+    return match and match[1]
+
+
+def read(path: Path) -> dict | None:
+    """Return the notebook in the file, or None if there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def write(path: Path, notebook: dict) -> None:
+    """Write the notebook to the file, in the form in which notebooks are committed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def main(edition: str, page: str | None, ids: list[str]) -> int:
+    """Bring the edition up to date and list what is to be translated; return 1 if anything is."""
+    count = 0
+    for source in sorted((BOOK / "en").rglob("*.*")):
+        target = BOOK / edition / source.relative_to(BOOK / "en")
+        name = target.relative_to(BOOK / edition).with_suffix("").as_posix()
+        if source.suffix == ".ipynb":
+            english = read(source)
+            translated = follow(english, read(target))
+            if name == page:
+                done(english, translated, ids)
+            write(target, translated)
+            waiting = stale(english, translated)
+        elif source.suffix == ".md":
+            text = source.read_text(encoding="utf-8")
+            old = target.read_text(encoding="utf-8") if target.exists() else text
+            if name == page:
+                old = NOTE.sub("", old).rstrip("\n") + f"\n\n<!-- translates {version(text)} -->\n"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(old, encoding="utf-8")
+            waiting = [] if noted(old) == version(text) else ["the page"]
+        else:
+            continue
+        for what in waiting:
+            print(f"{edition}/{name}: {what}")
+        count += len(waiting)
+    return int(count > 0)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("edition", help="such as zh")
+    parser.add_argument("--done", nargs="+", metavar=("PAGE", "ID"), default=[])
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.edition, next(iter(arguments.done), None), arguments.done[1:]))

@@ -1,0 +1,418 @@
+"""The built site in a real Chromium: quiet, self-contained, reachable for everybody, on any screen.
+
+`make test` builds the site before it runs this.
+"""
+
+import gzip
+import os
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "_build" / "site"
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+# The book in reading order, as addresses in the site.
+BOOK = [
+    file.replace("book/", "") + ".html"
+    for file in [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapters"]]
+]
+PAGES = ["index.html", "404.html", "en/search.html", *BOOK]
+# What a reader would type to find a page; a page that stands not here is found by its title.
+TERMS = {
+    "en/overfitting/fashion_mnist.html": "Fashion-MNIST",
+    "en/overfitting/the_gap.html": "generalization gap",
+    "en/weight_decay/linear_regression.html": "linear regression",
+    "en/weight_decay/mlp.html": "neural network",
+    "en/weight_decay/choosing_lambda.html": "λ",
+    "en/dropout/from_scratch.html": "dropout scratch",
+    "en/dropout/concise.html": "nn.Dropout",
+    "en/dropout/choosing_p.html": "choosing p",
+    "en/together/combining.html": "interaction",
+}
+PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1280, "height": 900}
+BUDGET = 600_000  # bytes on a first visit, compressed
+
+every_page = pytest.mark.parametrize("page", PAGES)
+every_book_page = pytest.mark.parametrize("page", BOOK)
+
+
+def unavailable(reason):
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if not path:
+        unavailable("there is no Chromium on this machine")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        unavailable("playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def site():
+    """Serve the site as a publisher does: what is missing is answered with 404.html."""
+    if not (SITE / "404.html").exists():
+        unavailable("there is no site: run `make book` first")
+
+    class Publisher(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def send_error(self, code, message=None, explain=None):
+            self.send_response(code)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write((SITE / "404.html").read_bytes())
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Publisher, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield {"http": f"http://127.0.0.1:{server.server_port}/", "file": f"{SITE.as_uri()}/"}
+    server.shutdown()
+
+
+@pytest.fixture
+def visit(chromium, site):
+    """Open a page; at the end nothing may have failed, and no other host been asked."""
+    contexts, problems = [], []
+
+    def open_page(address, scheme="http", **settings):
+        settings = {"viewport": DESKTOP, "color_scheme": "light"} | settings
+        context = chromium.new_context(**settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: m.type in ("error", "warning") and problems.append(m.text))
+        page.on("requestfailed", lambda r: problems.append(f"failed: {r.url} {r.failure}"))
+        page.on("response", lambda r: r.status >= 400 and problems.append(f"{r.status} {r.url}"))
+        page.on(
+            "request", lambda r: r.url.startswith((site[scheme], "data:")) or problems.append(r.url)
+        )
+        page.goto(site[scheme] + address)
+        if address == "index.html":
+            page.wait_for_url("**/en/index.html")
+        return page
+
+    open_page.problems = problems
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+def to_the_end(page):
+    """Scroll down, so that what loads late is loaded."""
+    page.evaluate("document.querySelectorAll('img').forEach((i) => { i.loading = 'eager' })")
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+
+
+def address(page):
+    return urlsplit(page.url).path.lstrip("/")
+
+
+# ---------------------------------------------------------------- it works, and by itself
+
+
+@every_page
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_pages_are_quiet_and_ask_nobody_else(visit, page, scheme):
+    to_the_end(visit(page, scheme))
+
+
+@every_book_page
+def test_a_first_visit_is_light(visit, site, chromium, page):
+    weights = {}
+
+    def weigh(response):
+        body = response.body()
+        weights[response.url] = min(len(gzip.compress(body, 6)), len(body))
+
+    context = chromium.new_context(viewport=DESKTOP)
+    tab = context.new_page()
+    tab.on("requestfinished", lambda request: weigh(request.response()))
+    tab.goto(site["http"] + page)
+    to_the_end(tab)
+    tab.wait_for_load_state("networkidle")
+    context.close()
+    assert sum(weights.values()) <= BUDGET, weights
+
+
+def test_links_and_anchors_lead_somewhere(site):
+    soups = {
+        path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for path in SITE.rglob("*.html")
+    }
+    ids = {path: {tag["id"] for tag in soup.select("[id]")} for path, soup in soups.items()}
+    for path, soup in soups.items():
+        links = [tag["href"] for tag in soup.select("a[href], link[href]")]
+        for link in links + [tag["src"] for tag in soup.select("[src]")]:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or link == "/":
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.is_file(), f"{path.relative_to(SITE)}: {link}"
+            if parts.fragment and target in ids:
+                assert unquote(parts.fragment) in ids[target], f"{path.relative_to(SITE)}: {link}"
+
+
+@every_book_page
+def test_a_page_says_what_it_is(site, page):
+    soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+    assert soup.html["lang"] == "en"
+    assert len(soup.select("h1")) == 1
+    assert 40 <= len(soup.select_one("meta[name=description]")["content"]) <= 160
+    ids = [tag["id"] for tag in soup.select("[id]")]
+    assert len(ids) == len(set(ids))
+    assert all(image.get("alt") is not None for image in soup.select("img"))
+    assert all(len(image["alt"]) >= 40 for image in soup.select("article img"))
+
+
+def test_titles_and_descriptions_are_unlike_each_other(site):
+    for read in (
+        lambda soup: soup.title.get_text(),
+        lambda soup: soup.select_one("meta[name=description]")["content"],
+    ):
+        texts = [
+            read(BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser"))
+            for page in BOOK
+        ]
+        assert len(texts) == len(set(texts))
+
+
+# ---------------------------------------------------------------- finding the way
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_the_search_finds_each_lesson_by_its_term(visit, scheme):
+    for lesson in BOOK[1:]:
+        term = TERMS.get(lesson)
+        if term is None:
+            soup = BeautifulSoup((SITE / lesson).read_text(encoding="utf-8"), "html.parser")
+            term = soup.h1.contents[0]
+        page = visit("en/index.html", scheme)
+        page.get_by_role("searchbox").fill(term)
+        page.get_by_role("searchbox").press("Enter")
+        page.wait_for_selector("#search-results .search-summary:not(:empty)")
+        page.wait_for_function("document.querySelectorAll('#search-results li').length > 0")
+        links = page.locator("#search-results li > a")
+        found = [link.split("#")[0] for link in links.evaluate_all("all => all.map((a) => a.href)")]
+        first = list(dict.fromkeys(found))[:4]
+        assert any(link.endswith(lesson) for link in first), f"{term!r}: {first}"
+        page.wait_for_timeout(200 if scheme == "http" else 0)  # the excerpts are fetched
+        page.context.close()
+
+
+def test_a_search_shows_hostile_words_as_text(visit):
+    page = visit("en/search.html?q=%3Cimg+src%3Dx+onerror%3Dalert(1)%3E")
+    page.wait_for_timeout(300)
+    assert page.locator("#search-results img").count() == 0
+
+
+def test_next_and_previous_cover_the_book(visit):
+    page = visit(BOOK[0])
+    walked = [address(page)]
+    while page.locator("a[rel=next]").count():
+        page.goto(page.locator("a[rel=next]").evaluate("a => a.href"))
+        walked.append(address(page))
+    assert walked == BOOK
+    while page.locator("a[rel=prev]").count():
+        page.goto(page.locator("a[rel=prev]").evaluate("a => a.href"))
+        walked.append(address(page))
+    assert walked == BOOK + BOOK[-2::-1]
+
+
+@pytest.mark.parametrize("nested", ["nowhere.html", "en/nowhere.html", "en/dropout/no/where.html"])
+def test_a_missing_page_leads_home(visit, site, nested):
+    page = visit(nested)
+    assert f"404 {page.url}" in visit.problems
+    visit.problems.clear()  # the one failure that is wanted, and Chromium's note of it
+    page.get_by_role("link").click()
+    page.wait_for_url("**/en/index.html")
+    assert not [problem for problem in visit.problems if nested not in problem]
+
+
+# ---------------------------------------------------------------- for everybody
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@every_page
+def test_axe_finds_nothing(visit, page, theme):
+    axe_playwright_python = pytest.importorskip("axe_playwright_python.sync_playwright")
+    if page == "index.html":
+        page = "en/index.html"  # the root leads on at once
+    tab = visit(page, color_scheme=theme, reduced_motion="reduce")
+    to_the_end(tab)
+    tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+    for size in (DESKTOP, PHONE):
+        tab.set_viewport_size(size)
+        tab.wait_for_timeout(100)
+        results = axe_playwright_python.Axe().run(tab, options={"resultTypes": ["violations"]})
+        assert results.violations_count == 0, results.generate_report()
+
+
+@every_book_page
+def test_a_phone_never_scrolls_sideways(visit, page):
+    tab = visit(page, viewport=PHONE, has_touch=True)
+    to_the_end(tab)
+    tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+    tab.wait_for_timeout(100)
+    wide = """() => [...document.querySelectorAll("article *")].filter((box) =>
+        box.getBoundingClientRect().right > innerWidth + 0.5 &&
+        !box.closest("pre, .table, .math")).map((box) => box.outerHTML.slice(0, 120))"""
+    assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert tab.evaluate(wide) == []
+
+
+def test_code_shows_84_characters(visit):
+    for page in BOOK:
+        tab = visit(page)
+        room = tab.evaluate("""() => [...document.querySelectorAll(".cell_input pre")].map(pre => {
+            const ruler = document.createElement("span"), style = getComputedStyle(pre);
+            ruler.textContent = "0".repeat(84);
+            pre.append(ruler);
+            const needed = ruler.getBoundingClientRect().width + parseFloat(style.paddingLeft)
+                + parseFloat(style.paddingRight);
+            ruler.remove();
+            return pre.clientWidth ? pre.clientWidth - needed : 0;
+        })""")
+        assert all(free >= 0 for free in room)
+        tab.context.close()
+
+
+def test_the_keyboard_skips_to_the_content(visit):
+    page = visit(BOOK[1])
+    page.keyboard.press("Tab")
+    skip = page.locator(".skip")
+    assert skip.evaluate("a => a === document.activeElement && a.getBoundingClientRect().top >= 0")
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.hash === '#content'")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_whatever_has_the_focus_shows_it(visit, theme):
+    page = visit(BOOK[4], color_scheme=theme)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        width = page.evaluate("""() => {
+            let at = document.activeElement;
+            while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+            const shown = getComputedStyle(at);
+            const label = at.nextElementSibling && getComputedStyle(at.nextElementSibling);
+            const outlined = (style) => style && style.outlineStyle !== "none"
+                && parseFloat(style.outlineWidth) >= 1;
+            return outlined(shown) || outlined(label) || at === document.body;
+        }""")
+        assert width, page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+
+
+def test_the_contents_open_on_a_phone_by_touch_and_by_keyboard(visit):
+    page = visit(BOOK[1], viewport=PHONE, has_touch=True)
+    contents = page.get_by_role("navigation", name="Contents")
+    menu = page.get_by_role("button", name="Contents")
+    assert not contents.is_visible()
+    menu.tap()
+    assert contents.is_visible()
+    page.keyboard.press("Escape")
+    assert not contents.is_visible()
+    menu.focus()
+    page.keyboard.press("Enter")
+    contents.get_by_role("link").nth(1).click()
+    assert page.url.endswith(BOOK[2])
+
+
+# ---------------------------------------------------------------- light and dark, screen and paper
+
+
+def ground(page):
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def test_the_theme_is_the_systems_until_one_is_chosen(visit):
+    page = visit("en/index.html", color_scheme="dark")
+    dark = ground(page)
+    switch = page.get_by_role("button", name="Dark theme")
+    assert switch.get_attribute("aria-pressed") == "true"
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+    light = ground(page)
+    assert light != dark and switch.get_attribute("aria-pressed") == "false"
+    switch.click()
+    assert ground(page) == dark
+    page.locator("a[rel=next]").click()
+    assert ground(page) == dark, "a choice holds on the next page"
+
+
+def test_explorers_follow_the_theme(visit):
+    page = visit("en/index.html")
+    host = page.locator("figure.d2l-explorer > *").first
+    host.wait_for()
+    ink = "host => getComputedStyle(host.shadowRoot.querySelector('.root')).color"
+    light = host.evaluate(ink)
+    page.get_by_role("button", name="Dark theme").click()
+    page.wait_for_function(
+        "document.querySelector('figure.d2l-explorer > *').shadowRoot"
+        ".querySelector('.root').dataset.theme === 'dark'"
+    )
+    assert host.evaluate(ink) != light
+
+
+def test_without_javascript_the_system_still_chooses_the_theme(chromium, site):
+    grounds = set()
+    for theme in ("light", "dark"):
+        context = chromium.new_context(java_script_enabled=False, color_scheme=theme)
+        page = context.new_page()
+        page.goto(site["http"] + BOOK[1])
+        grounds.add(page.screenshot(clip={"x": 2, "y": 700, "width": 4, "height": 4}))
+        context.close()
+    assert len(grounds) == 2
+
+
+@every_book_page
+def test_paper_gets_the_article_alone(visit, page):
+    tab = visit(page, color_scheme="dark")
+    tab.emulate_media(media="print")
+    assert ground(tab) == "rgb(255, 255, 255)"
+    for frame in (".top", ".contents", ".sections", ".neighbours", ".actions"):
+        assert tab.locator(frame).count() == 0 or not tab.locator(frame).is_visible(), frame
+    assert tab.locator("h1").is_visible()
+    tab.set_viewport_size({"width": 680, "height": 900})  # about A4 without its margins
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 680
+
+
+def test_code_is_copied_as_it_stands(visit):
+    page = visit(BOOK[1], permissions=["clipboard-read", "clipboard-write"])
+    cell = page.locator(".cell_input .highlight").first
+    cell.hover()
+    cell.get_by_role("button", name="Copy").click()
+    page.wait_for_function("document.querySelector('.copy').textContent === 'Copied'")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == cell.locator("pre").evaluate("pre => pre.textContent")
+    assert copied.startswith("import")
+
+
+def test_mathematics_is_drawn_with_the_books_font(visit):
+    page = visit("en/dropout/from_scratch.html")
+    assert page.locator("math").count() > 20
+    page.wait_for_function("document.fonts.check('16px \"Book Mathematics\"')")
+    brace = page.locator("mo", has_text="{").first.bounding_box()
+    assert brace["height"] > 40, "braces stretch"

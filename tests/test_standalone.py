@@ -1,0 +1,100 @@
+"""Downloaded notebooks run where nothing of this repository is."""
+
+import os
+import re
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from book.standalone import build_wheel, standalone
+from tests.pages import BOOK, NOTEBOOKS
+
+COLAB = ["ipywidgets==7.7.1", "ipython==7.34", "ipykernel==6.17"]
+PAGES = ["overfitting/fashion_mnist", "weight_decay/exercises"]
+if os.environ.get("EVERY_STANDALONE"):  # make test-all
+    PAGES = [page.relative_to(BOOK).with_suffix("").as_posix() for page in NOTEBOOKS]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    """A Python with Colab's ipywidgets, IPython and kernel, and without d2lutils.
+
+    torch and the like are those of the running Python, below: installing them anew takes minutes.
+    The d2lutils of the repository is not found that way, being installed as an editable one.
+    """
+    home = tmp_path_factory.mktemp("colab")
+    venv.create(home, with_pip=True)
+    python = home / "bin" / "python"
+    site = subprocess.check_output(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+    )
+    Path(site.strip(), "below.pth").write_text(sysconfig.get_path("purelib"))
+    pip = [python, "-m", "pip", "install", "--quiet", "--ignore-installed"]
+    subprocess.run([*pip, *COLAB], check=True)
+    return python
+
+
+def read(page):
+    return nbformat.read(BOOK / f"{page}.ipynb", as_version=4)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_notebook_runs_in_an_empty_folder_with_the_versions_of_colab(
+    page, wheel, colab, tmp_path
+):
+    nbformat.write(standalone(read(page), wheel), tmp_path / "page.ipynb")
+    (tmp_path / "run.py").write_text(
+        "import nbformat, nbclient, sys, IPython, ipykernel, ipywidgets\n"
+        "print(ipywidgets.__version__, IPython.__version__, ipykernel.__version__)\n"
+        "notebook = nbformat.read('page.ipynb', as_version=4)\n"
+        "notebook.cells.append(nbformat.v4.new_code_cell(\n"
+        "    'import d2lutils, IPython; print(d2lutils.__file__, IPython.__version__)'))\n"
+        "nbclient.NotebookClient(notebook, timeout=600, kernel_name='python3').execute()\n"
+        "print(notebook.cells[-1].outputs[0].text)\n"
+    )
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "D2L_"))
+    }
+    environment["PATH"] = f"{colab.parent}{os.pathsep}{environment['PATH']}"
+    subprocess.run([colab, "-m", "pip", "uninstall", "--quiet", "--yes", "d2lutils"], check=True)
+    done = subprocess.run(
+        [colab, "run.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.startswith("7.7.1 7.34.0 6.17.0")
+    assert f"{colab.parent.parent}/lib" in done.stdout and "7.34.0" in done.stdout.split("\n")[1]
+
+
+@pytest.mark.parametrize("page", ["weight_decay/exercises"])
+def test_exercises_come_without_solutions(page, wheel):
+    text = nbformat.writes(standalone(read(page), wheel))
+    assert "BEGIN SOLUTION" in nbformat.writes(read(page))
+    assert "BEGIN SOLUTION" not in text and "HIDDEN TESTS" not in text and "grade(" not in text
+
+
+def test_links_lead_to_the_published_pages_or_become_words(wheel):
+    page = "weight_decay/mlp"
+    links = re.compile(r"\]\((?!http)[^)#]*\.(?:ipynb|md|html)")
+    assert links.search(nbformat.writes(read(page)))
+    words = nbformat.writes(standalone(read(page), wheel))
+    assert not links.search(words)
+    address = "https://example.org/en/weight_decay/mlp.html"
+    linked = nbformat.writes(standalone(read(page), wheel, address))
+    assert "(https://example.org/en/weight_decay/linear_regression.html)" in linked
+
+
+def test_the_first_code_cell_installs_and_changes_nothing_where_d2lutils_is(wheel):
+    notebook = standalone(read("index"), wheel)
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    code = cell.source.replace("subprocess.run", "raise_if_called")
+    exec(code, {})  # d2lutils is installed here, so pip is not asked
+    assert "--no-deps" in code and wheel.name in code
