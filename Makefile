@@ -59,8 +59,9 @@ test: .venv/test data
 	$(PY) -m book.build
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --nbval-lax tests $(NOTEBOOKS)
 
-# What is slow comes on top here: so far nothing does.
+# On top comes what is slow: every page as the notebook that a reader downloads.
 test-all: test
+	EVERY_STANDALONE=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests/test_standalone.py
 
 bench: .venv/test data
 	$(PY) benchmarks/bench.py

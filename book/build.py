@@ -23,6 +23,11 @@ SITE = BUILD / "site"
 EDITIONS = ("en",)
 
 
+def base_address() -> str:
+    """Return where the site will be published, without a slash at the end; empty if not known."""
+    return yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].rstrip("/")
+
+
 def drop_stale_runs() -> None:
     """Forget executed notebooks when `d2lutils` changed: the cache looks at their cells alone."""
     digest = hashlib.sha256()
@@ -49,8 +54,8 @@ def derive(edition: str) -> tuple[Path, Path]:
     config["sphinx"]["local_extensions"] = dict.fromkeys(
         config["sphinx"]["local_extensions"], str(ROOT / "book")
     )
-    if base := config["html"]["baseurl"]:
-        config["html"]["baseurl"] = f"{base.rstrip('/')}/{edition}/"
+    if base := base_address():
+        config["html"]["baseurl"] = f"{base}/{edition}/"
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
     return toc, folder / "_config.yml"
 
@@ -81,12 +86,12 @@ def build(edition: str) -> None:
     shutil.copytree(html, SITE / edition, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
 
 
-def write_downloads(edition: str, base: str) -> None:
+def write_downloads(edition: str) -> None:
     """Put notebooks that run by themselves where the pages' download buttons point."""
-    wheel = build_wheel(BUILD / "wheel")
+    base, wheel = base_address(), build_wheel(BUILD / "wheel")
     for path in (SITE / edition / "_sources").rglob("*.ipynb"):
         page = path.relative_to(SITE / edition / "_sources").with_suffix(".html").as_posix()
-        address = f"{base.rstrip('/')}/{edition}/{page}" if base else ""
+        address = f"{base}/{edition}/{page}" if base else ""
         notebook = nbformat.read(ROOT / "book" / edition / Path(page).with_suffix(".ipynb"), 4)
         nbformat.write(standalone(notebook, wheel, address), path)
 
@@ -94,7 +99,7 @@ def write_downloads(edition: str, base: str) -> None:
 def write_root() -> None:
     """Write what stands above the editions: a page that leads on, 404, and a map of all pages."""
     shutil.copytree(ROOT / "book" / "root", SITE, dirs_exist_ok=True)
-    base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].rstrip("/")
+    base = base_address()
     for name in ("sitemap.xml", "robots.txt"):
         (SITE / name).unlink(missing_ok=True)
     if not base:
@@ -115,11 +120,10 @@ def write_root() -> None:
 def main() -> int:
     """Build every edition; the exit status is Jupyter Book's."""
     drop_stale_runs()
-    base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
     try:
         for edition in EDITIONS:
             build(edition)
-            write_downloads(edition, base)
+            write_downloads(edition)
     except subprocess.CalledProcessError as error:
         return error.returncode
     write_root()

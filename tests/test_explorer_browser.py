@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -28,10 +27,6 @@ from tests.test_explorer import (
     with_gaps,
 )
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update"
-    " --disable-sync --no-first-run"
-).split()
 PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
     '<meta name="viewport" content="width=device-width"><title>Explorers</title><style>'
@@ -54,27 +49,6 @@ PAGES = {
     "many": lambda: [explore(one_d()), explore(two_d()), explore(one_d(), name="mlp")],
     "hostile": lambda: [explore(runs(), caption=HOSTILE, label=HOSTILE)],
 }
-
-
-def unavailable(reason):
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-    )
-    if not path:
-        unavailable("there is no Chromium on this machine")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        unavailable("playwright is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

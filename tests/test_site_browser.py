@@ -4,8 +4,6 @@
 """
 
 import gzip
-import os
-import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -16,10 +14,11 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+from tests.conftest import unavailable
+
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "_build" / "site"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 # The book in reading order, as addresses in the site.
 BOOK = [
     file.replace("book/", "") + ".html"
@@ -44,26 +43,6 @@ BUDGET = 600_000  # bytes on a first visit, compressed
 
 every_page = pytest.mark.parametrize("page", PAGES)
 every_book_page = pytest.mark.parametrize("page", BOOK)
-
-
-def unavailable(reason):
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if not path:
-        unavailable("there is no Chromium on this machine")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        unavailable("playwright is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +234,10 @@ def test_a_missing_page_leads_home(visit, site, nested):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @every_page
 def test_axe_finds_nothing(visit, page, theme):
-    axe_playwright_python = pytest.importorskip("axe_playwright_python.sync_playwright")
+    try:
+        from axe_playwright_python.sync_playwright import Axe
+    except ImportError:
+        unavailable("axe-playwright-python is not installed")
     if page == "index.html":
         page = "en/index.html"  # the root leads on at once
     tab = visit(page, color_scheme=theme, reduced_motion="reduce")
@@ -264,7 +246,7 @@ def test_axe_finds_nothing(visit, page, theme):
     for size in (DESKTOP, PHONE):
         tab.set_viewport_size(size)
         tab.wait_for_timeout(100)
-        results = axe_playwright_python.Axe().run(tab, options={"resultTypes": ["violations"]})
+        results = Axe().run(tab, options={"resultTypes": ["violations"]})
         assert results.violations_count == 0, results.generate_report()
 
 

@@ -1,16 +1,13 @@
 """The student version of every exercise page gives nothing away, and runs from top to bottom."""
 
 import re
-import sys
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from book.student import student_version
 from tests.pages import BOOK, NOTEBOOKS
-
-sys.path.insert(0, str(BOOK.parent))
-from student import student_version  # noqa: E402
 
 SOLVED = {path: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
 EXERCISES = [

@@ -114,8 +114,7 @@ def fill_page(app, pagename, templatename, context, doctree):
 def setup(app):
     """Register the theme and what fills it."""
     app.add_html_theme("hands_on", HERE)
-    app.add_config_value(
-        "comments_config", {}, ""
-    )  # Jupyter Book sets it for an extension of its own
+    # Jupyter Book sets this for an extension that is not loaded.
+    app.add_config_value("comments_config", {}, "")
     app.connect("html-page-context", fill_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

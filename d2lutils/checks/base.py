@@ -195,7 +195,7 @@ def _index(flat: int, shape: torch.Size) -> list[int]:
 
 def tensor(value: object, what: str, shape: tuple | None = None) -> torch.Tensor:
     """Return the value if it is a tensor of that shape; raise `Wrong` if not."""
-    _not_empty(value, what)
+    returned(value, what)
     expect(
         isinstance(value, torch.Tensor),
         "wrong type returned",
@@ -216,7 +216,7 @@ def tensor(value: object, what: str, shape: tuple | None = None) -> torch.Tensor
 
 def number(value: object, what: str) -> float:
     """Return the value as a float if it is one number, also a tensor of one; else raise `Wrong`."""
-    _not_empty(value, what)
+    returned(value, what)
     shape = getattr(value, "shape", ())
     expect(
         math.prod(shape) == 1,
@@ -240,7 +240,7 @@ def number(value: object, what: str) -> float:
 
 def numbers(values: object, what: str, count: int) -> torch.Tensor:
     """Return so many numbers, from a list, a tuple or a tensor, as a tensor of float64."""
-    _not_empty(values, what)
+    returned(values, what)
     try:
         several = list(values)
     except TypeError:
@@ -264,7 +264,8 @@ def numbers(values: object, what: str, count: int) -> torch.Tensor:
     return torch.tensor([number(value, what) for value in several], dtype=torch.float64)
 
 
-def _not_empty(value, what):
+def returned(value: object, what: str) -> None:
+    """Raise `Wrong` if the answer is still the stub, or does not return."""
     expect(
         value is not None and value is not ...,
         "nothing returned",

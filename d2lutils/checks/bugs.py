@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from d2lutils.checks.base import expect, expect_close, number, task
+from d2lutils.checks.base import expect, expect_close, number, returned, task
 
 
 @task("bugs.report", "epoch_loss(log)")
@@ -114,11 +114,7 @@ def evaluate(accuracy_curve):
         train_iter, valid_iter = _batches((20, 20, 8), 0.0), _batches((40, 40, 3), 100.0)
         optimizers = [torch.optim.SGD(n.parameters(), lr=0.5) for n in (net, oracle)]
         curve = accuracy_curve(net, train_iter, valid_iter, optimizers[0], num_epochs)
-        expect(
-            curve is not None and curve is not ...,
-            "nothing returned",
-            "`accuracy_curve(…)` returned nothing. Replace the `...`, and end with `return`.",
-        )
+        returned(curve, "accuracy_curve(…)")
         expect(
             hasattr(curve, "__len__") and len(curve) == num_epochs,
             "not one accuracy for each epoch",
@@ -269,12 +265,7 @@ def penalty(penalty):
 
 def _returns(value, net, call):
     """Expect the very network that was handed over."""
-    expect(
-        value is not None and value is not ...,
-        "nothing returned",
-        "`{call}` returned nothing. Replace the `...`, and end with `return net`.",
-        call=call,
-    )
+    returned(value, call)
     expect(
         value is net,
         "another object returned",
@@ -490,12 +481,7 @@ def _comparison(compare, settings, seeds):
         return value
 
     results = compare(list(settings), list(seeds), make_net, fit)
-    expect(
-        results is not None and results is not ...,
-        "nothing returned",
-        "`compare(settings, seeds, make_net, fit)` returned nothing. Replace the `...`, and end "
-        "with `return`.",
-    )
+    returned(results, "compare(settings, seeds, make_net, fit)")
     expect(
         isinstance(results, dict) and set(results) == set(settings),
         "not one entry for each setting",
@@ -545,12 +531,7 @@ def choose(choose):
             return test[setting]
 
         answer = choose(list(settings), valid.__getitem__, open_test)
-        expect(
-            answer is not None and answer is not ...,
-            "nothing returned",
-            "`{call}` returned nothing. Replace the `...`, and end with `return`.",
-            call=call,
-        )
+        returned(answer, call)
         expect(
             isinstance(answer, (tuple, list)) and len(answer) == 2,
             "not a pair",

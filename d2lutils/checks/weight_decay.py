@@ -6,7 +6,16 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, softshrink
 
-from d2lutils.checks.base import Wrong, expect, expect_close, number, task, tensor, unchanged
+from d2lutils.checks.base import (
+    Wrong,
+    expect,
+    expect_close,
+    number,
+    returned,
+    task,
+    tensor,
+    unchanged,
+)
 
 # What the checks share ----------------------------------------------------------------------------
 
@@ -55,7 +64,7 @@ def _batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _pair(value: object, what: str) -> tuple:
     """Return the two values of an answer that must return two."""
-    expect(value is not None, "nothing returned", _NOTHING, what=what)
+    returned(value, what)
     expect(
         isinstance(value, (tuple, list)) and len(value) == 2,
         "not two values",
@@ -87,7 +96,6 @@ def _show(values: torch.Tensor) -> str:
     return ", ".join(f"{x:g}" for x in values.reshape(-1).tolist())
 
 
-_NOTHING = "`{what}` returned nothing. Replace the `...`, and end with `return`."
 _CUT_OFF = (
     "The value of `{what}` is cut off from the weights, so training cannot feel it. Stay with "
     "tensors all the way: no `.item()`, `.data`, `.detach()` or `torch.no_grad()`."
@@ -340,9 +348,7 @@ def optimizer(make_optimizer):
         lr, lam = _between(0.05, 0.3), _between(0.2, 0.8)
         with unchanged(**dict(net.named_parameters())):
             theirs = make_optimizer(net, lr, lam)
-        expect(
-            theirs is not None, "nothing returned", _NOTHING, what="make_optimizer(net, lr, lam)"
-        )
+        returned(theirs, "make_optimizer(net, lr, lam)")
         expect(
             isinstance(theirs, torch.optim.SGD),
             "another optimizer" if isinstance(theirs, torch.optim.Optimizer) else "no optimizer",
