@@ -4,15 +4,17 @@ BIN := .venv/bin
 PY := $(BIN)/python
 PORT ?= 8000
 COURSE ?= _build/classroom
+EDITION ?= en
 NOTEBOOKS := $(shell find book/en -name '*.ipynb' -not -path '*/.*' | sort)
+TRANSLATED := $(shell find book/zh -name '*.ipynb' -not -path '*/.*' | sort)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help book serve lab classroom test test-all bench strip outputs data clean
 help:
 	@echo "make book      build the book into _build/site/"
 	@echo "make serve     show it on localhost (PORT=$(PORT))"
-	@echo "make lab       open the notebooks in JupyterLab"
-	@echo "make classroom make an nbgrader course from the exercises (COURSE=$(COURSE))"
+	@echo "make lab       open the notebooks in JupyterLab (EDITION=$(EDITION), or zh)"
+	@echo "make classroom make an nbgrader course from the exercises (COURSE=$(COURSE) EDITION=$(EDITION))"
 	@echo "make test      every test, every notebook, and the book with warnings as errors"
 	@echo "make test-all  the same, and what is slow"
 	@echo "make data      fetch and verify Fashion-MNIST, and say where it lies"
@@ -45,34 +47,39 @@ serve: book
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/site
 
 lab: .venv/reader data
-	$(BIN)/jupyter lab --notebook-dir=book/en book/en/index.ipynb
+	$(BIN)/jupyter lab --notebook-dir=book/$(EDITION) book/$(EDITION)/index.ipynb
 
 .venv/classroom: .venv/reader
 	$(PY) -m pip install --quiet -e '.[classroom]'
 	@touch $@
 
 classroom: .venv/classroom data
-	@$(PY) book/classroom/course.py '$(COURSE)'
+	@$(PY) book/classroom/course.py '$(COURSE)' $(EDITION)
 
 test: .venv/test data
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(PY) -m book.build
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --nbval-lax tests $(NOTEBOOKS)
 
-# On top comes what is slow: every page as the notebook that a reader downloads.
+# On top comes what is slow: the Chinese notebooks, whose code is that of the English ones, and
+# every page as the notebook that a reader downloads.
 test-all: test
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --nbval-lax $(TRANSLATED)
 	EVERY_STANDALONE=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests/test_standalone.py
 
 bench: .venv/test data
 	$(PY) benchmarks/bench.py
 	$(PY) benchmarks/explorer.py
 
+# Translated notebooks follow; what is to be translated anew is listed.
 strip: .venv/test
 	$(PY) book/strip.py $(NOTEBOOKS)
+	-$(PY) book/translation.py zh
 
 outputs: .venv/test data
 	$(BIN)/jupyter execute --inplace $(NOTEBOOKS)
 	$(PY) book/strip.py $(NOTEBOOKS)
+	-$(PY) book/translation.py zh
 
 clean:
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ The tables of contents and the configurations of the editions are derived here f
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,35 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 CACHE = BUILD / ".jupyter_cache"  # where `jupyter-book build .` looks as well
 SITE = BUILD / "site"
-EDITIONS = ("en",)
+EDITIONS = ("en", "zh")  # the first is the one that others translate
+GITHUB = re.compile(r"https?://(?:www\.)?github\.com/([^/]+/[^/]+?)(?:\.git)?")
 
 
 def base_address() -> str:
     """Return where the site will be published, without a slash at the end; empty if not known."""
     return yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].rstrip("/")
+
+
+def repository_links(edition: str) -> dict[str, str]:
+    """Return the theme's options for its links to the repository and to Colab, if there is one.
+
+    Colab opens notebooks of branches of GitHub alone; publishing pushes the site to `gh-pages`.
+    """
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    url = config["repository"]["url"].rstrip("/")
+    if not url:
+        return {}
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(
+            f"repository.url in _config.yml is {url!r}, which a browser cannot open: write it as "
+            "https://github.com/OWNER/NAME."
+        )
+    links = {"repository_url": url}
+    if github := GITHUB.fullmatch(url):
+        links["colab_url"] = (
+            f"https://colab.research.google.com/github/{github[1]}/blob/gh-pages/{edition}/_sources"
+        )
+    return links
 
 
 def drop_stale_runs() -> None:
@@ -44,20 +68,34 @@ def drop_stale_runs() -> None:
 
 
 def derive(edition: str) -> tuple[Path, Path]:
-    """Write the edition's table of contents and configuration below `_build`, and name them."""
+    """Write the edition's table of contents and configuration below `_build`, and name them.
+
+    What a translated edition has of its own, language and titles, stands in its `edition.yml`.
+    """
     folder = BUILD / edition
     folder.mkdir(parents=True, exist_ok=True)
-    toc = folder / "_toc.yml"
-    toc.write_text((ROOT / "_toc.yml").read_text().replace("book/en/", ""))
+    own = ROOT / "book" / edition / "edition.yml"
+    own = yaml.safe_load(own.read_text(encoding="utf-8")) if own.exists() else {}
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text().replace("book/en/", ""))
+    for part in toc.get("parts", ()) if own else ():
+        part["caption"] = own["captions"][part["caption"]]
+    (folder / "_toc.yml").write_text(yaml.safe_dump(toc, allow_unicode=True), encoding="utf-8")
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    if own:
+        config["title"], config["author"] = own["title"], own["author"]
+        config["sphinx"]["config"]["language"] = own["language"]
     config["execute"]["cache"] = str(CACHE)
     config["sphinx"]["local_extensions"] = dict.fromkeys(
         config["sphinx"]["local_extensions"], str(ROOT / "book")
     )
+    config["sphinx"]["config"]["html_theme_options"] = {
+        "editions": " ".join(EDITIONS),
+        **repository_links(edition),
+    }
     if base := base_address():
         config["html"]["baseurl"] = f"{base}/{edition}/"
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
-    return toc, folder / "_config.yml"
+    return folder / "_toc.yml", folder / "_config.yml"
 
 
 def build(edition: str) -> None:
@@ -93,7 +131,7 @@ def write_downloads(edition: str) -> None:
         page = path.relative_to(SITE / edition / "_sources").with_suffix(".html").as_posix()
         address = f"{base}/{edition}/{page}" if base else ""
         notebook = nbformat.read(ROOT / "book" / edition / Path(page).with_suffix(".ipynb"), 4)
-        nbformat.write(standalone(notebook, wheel, address), path)
+        nbformat.write(standalone(notebook, wheel, address, edition), path)
 
 
 def write_root() -> None:

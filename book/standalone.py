@@ -23,9 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")  # to another page
 
 INSTALL = '''\
-#@title Run this first: it installs d2lutils, the small module of this course
-import base64, importlib.util, pathlib, subprocess, sys, tempfile
+#@title {title}
+import base64, importlib.util, os, pathlib, subprocess, sys, tempfile
 
+os.environ["D2L_LANGUAGE"] = "{language}"
 WHEEL = """
 {text}
 """
@@ -35,6 +36,11 @@ if importlib.util.find_spec("d2lutils") is None:
     more = [m for m in ("filelock", "tqdm") if importlib.util.find_spec(m) is None]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, str(path), *more], check=True)'''
+
+TITLES = {
+    "en": "Run this first: it installs d2lutils, the small module of this course",
+    "zh": "请先运行这一格：它会安装本课程的小模块 d2lutils",
+}
 
 
 def build_wheel(folder: Path) -> Path:
@@ -48,7 +54,9 @@ def build_wheel(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def standalone(notebook: NotebookNode, wheel: Path, page_address: str = "") -> NotebookNode:
+def standalone(
+    notebook: NotebookNode, wheel: Path, page_address: str = "", language: str = "en"
+) -> NotebookNode:
     """Return a copy of the notebook that runs anywhere.
 
     Parameters
@@ -60,6 +68,8 @@ def standalone(notebook: NotebookNode, wheel: Path, page_address: str = "") -> N
     page_address : str, optional
         Where the page of this notebook is published. Links to other pages lead there; without it
         they become plain words, since the other pages did not come along.
+    language : {"en", "zh"}
+        Of the notebook; what d2lutils shows in it is in the same.
     """
     notebook = student_version(notebook)
     for cell in notebook.cells:
@@ -67,7 +77,7 @@ def standalone(notebook: NotebookNode, wheel: Path, page_address: str = "") -> N
             cell.source = _links(cell.source, page_address)
     text = "\n".join(textwrap.wrap(base64.b64encode(wheel.read_bytes()).decode(), 120))
     install = new_code_cell(
-        INSTALL.format(text=text, name=wheel.name),
+        INSTALL.format(text=text, name=wheel.name, title=TITLES[language], language=language),
         id="install-d2lutils",
         metadata={"cellView": "form", "jupyter": {"source_hidden": True}},
     )

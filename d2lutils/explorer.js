@@ -206,8 +206,9 @@ function isDark() {
 
 function explorer(host) {
   const data = JSON.parse(host.querySelector('script[type="application/json"]').textContent);
-  const asked = host.closest("[lang]")?.lang.split("-")[0];
-  const language = asked in data.words ? asked : Object.keys(data.words)[0];
+  // The page shows one of the languages that the output carries; so does the figure.
+  const figure = host.closest("figure.d2l-explorer");
+  const language = figure.querySelector("summary [lang]:not([hidden])").lang;
   const words = data.words[language];
   const { weights, noise } = data, [first, second] = data.axes;
   const parts = {}; // metric → train, valid (a row over epochs for each point), final (one row)

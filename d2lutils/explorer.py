@@ -16,55 +16,61 @@ import numpy as np
 
 from d2lutils.sweeps import Sweep
 from d2lutils.training import History
+from d2lutils.words import LANGUAGES, in_each, say, spans
 
 __all__ = ["Explorer", "explore"]
 
-# All words that an explorer shows, once per language. {…} is filled in, here or in explorer.js.
-WORDS = {
-    "en": {
-        "lam": "weight decay λ",
-        "p": "dropout probability p",
-        "p#": "dropout p{i}, hidden layer {n}",
-        "label_noise": "label noise",
-        "labels": "training labels",
-        "clean": "clean",
-        "noisy": "{percent} % random",
-        "show": "show",
-        "accuracy": "accuracy",
-        "loss": "loss",
-        "cross-entropy": "cross-entropy",
-        "training": "training",
-        "as it ran": "training, as it ran",
-        "validation": "validation",
-        "epoch": "epoch",
-        "over epochs": "{metric} over epochs",
-        "after training": "{metric} after training",
-        "map": "validation {metric} after training",
-        "weights": "weights",
-        "layers": "weights, layer by layer",
-        "layer": "layer {i}",
-        "reference": "outline: {setting}",
-        "best": "Best validation {metric}: {value} at {setting}.",
-        "train_accuracy": "training accuracy",
-        "valid_accuracy": "validation accuracy",
-        "test_accuracy": "test accuracy",
-        "gap": "gap, training − test",
-        "test_loss": "test cross-entropy",
-        "train_loss": "training loss, last epoch",
-        "valid_loss": "validation loss",
-        "norm": "‖w‖",
-        "points": "points",
-        "range": "from {low} to {high} over seeds",
-        "diverged": "diverged",
-        "of seeds": "{n} of {seeds} seeds",
-        "missing": "not trained",
-        "table": "The final values as a table",
-        "mean": "mean ± half the range over seeds",
-        "caption": "{models} networks: every setting trained {epochs} epochs with {seeds} seeds. "
-        "Lines are means, bands run from the smallest to the largest seed.",
-        "incomplete": "{finished} of {models} networks are trained so far.",
-    }
+# All words that an explorer shows. {…} is filled in, here or in explorer.js.
+_ENGLISH = {
+    "lam": "weight decay λ",
+    "p": "dropout probability p",
+    "p#": "dropout p{i}, hidden layer {n}",
+    "label_noise": "label noise",
+    "labels": "training labels",
+    "clean": "clean",
+    "noisy": "{percent} % random",
+    "show": "show",
+    "accuracy": "accuracy",
+    "loss": "loss",
+    "cross-entropy": "cross-entropy",
+    "training": "training",
+    "as it ran": "training, as it ran",
+    "validation": "validation",
+    "epoch": "epoch",
+    "over epochs": "{metric} over epochs",
+    "after training": "{metric} after training",
+    "map": "validation {metric} after training",
+    "weights": "weights",
+    "layers": "weights, layer by layer",
+    "layer": "layer {i}",
+    "reference": "outline: {setting}",
+    "best": "Best validation {metric}: {value} at {setting}.",
+    "train_accuracy": "training accuracy",
+    "valid_accuracy": "validation accuracy",
+    "test_accuracy": "test accuracy",
+    "gap": "gap, training − test",
+    "test_loss": "test cross-entropy",
+    "train_loss": "training loss, last epoch",
+    "valid_loss": "validation loss",
+    "norm": "‖w‖",
+    "points": "points",
+    "range": "from {low} to {high} over seeds",
+    "diverged": "diverged",
+    "of seeds": "{n} of {seeds} seeds",
+    "missing": "not trained",
+    "table": "The final values as a table",
+    "mean": "mean ± half the range over seeds",
 }
+_CAPTION = (
+    "{points} settings, {seeds} seeds, {epochs} epochs. "
+    "Lines are means, bands run from the lowest to the highest seed."
+)
+_CAPTION_OF_SWEEP = (
+    "{widths}, {images} training images, {points} settings, {seeds} seeds, {epochs} epochs. "
+    "Lines are means, bands run from the lowest to the highest seed."
+)
+_INCOMPLETE = "{finished} of {models} networks are trained so far."
+_WORDS = {to: {key: say(text, to) for key, text in _ENGLISH.items()} for to in LANGUAGES}
 
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _SUBSCRIPTS = str.maketrans("0123456789_", "₀₁₂₃₄₅₆₇₈₉ ")  # p1 is shown as p₁
@@ -92,17 +98,16 @@ class Explorer:
         data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         for character in "<>&\u2028\u2029":
             data = data.replace(character, f"\\u{ord(character):04x}")
-        summary = _each({language: words["table"] for language, words in WORDS.items()})
         # pydata-sphinx-theme leaves outputs with a table.dataframe in the colours of the page.
         return (
             f'<figure class="d2l-explorer" style="margin:1em 0;padding:0"><{tag}>'
             f'<script type="application/json">{data}</script></{tag}>'
             f'<figcaption style="color:inherit;font:inherit;font-size:.9em;'
             f'margin:0;padding:0;text-align:start">'
-            f"{_each(self._captions)}</figcaption>"
-            f"<details><summary>{summary}</summary>"
+            f"{spans(self._captions)}"
+            f"<details><summary>{spans(_each('table'))}</summary>"
             f'<div style="overflow-x:auto" tabindex="0">{self._table}</div></details>'
-            f'</figure>\n<script type="module">{script}</script>'
+            f'</figcaption></figure>\n<script type="module">{script}</script>'
         )
 
 
@@ -197,7 +202,7 @@ def explore(
         "diverged": diverged.sum(1).tolist(),
         "metrics": {},
         "stats": {key: band.packed() for key, band in stats.items()},
-        "words": WORDS,
+        "words": _WORDS,
     }
     for key, (train, valid) in curves.items():
         bands = {"train": train, "valid": valid, "final": final[key]}
@@ -216,18 +221,23 @@ def explore(
             "norm": _Band.of("norm", norm, finished, log).packed(),
         }
     if caption is None:
-        counts = {"models": finished.size, "epochs": curves["loss"][0].shape[-1]}
-        caption = {
-            language: words["caption"].format(seeds=finished.shape[1], **counts)
-            for language, words in WORDS.items()
-        }
-    captions = {"en": caption} if isinstance(caption, str) else dict(caption)
+        captions = _captions(runs, len(finished), finished.shape[1], curves["loss"][0].shape[-1])
+    else:
+        captions = {"en": caption} if isinstance(caption, str) else dict(caption)
     if not finished.all():
-        for language in captions:
-            note = WORDS.get(language, WORDS["en"])["incomplete"]
-            note = note.format(finished=finished.sum(), models=finished.size)
-            captions[language] += f" {note}"
+        note = in_each(_INCOMPLETE, finished=finished.sum(), models=finished.size)
+        captions = {to: f"{text} {note.get(to, note['en'])}" for to, text in captions.items()}
     return Explorer(data, captions, _table(data, stats))
+
+
+def _captions(runs: Sweep | Mapping, points: int, seeds: int, epochs: int) -> dict[str, str]:
+    """Return what stands below a figure if its maker says nothing."""
+    counts = {"points": points, "seeds": seeds, "epochs": epochs}
+    if isinstance(runs, Mapping):
+        return in_each(_CAPTION, **counts)
+    widths = "-".join(map(str, (784, *runs.settings["hidden"], 10)))
+    images = f"{runs.settings['train_size']:,}"
+    return in_each(_CAPTION_OF_SWEEP, widths=widths, images=images, **counts)
 
 
 # ---------------------------------------------------------------- what varies
@@ -455,10 +465,10 @@ def _axis(key: str, label: str | None, values: list[float]) -> dict:
     else:
         x = (x - x[0]) / (x[-1] - x[0])
     labels = {
-        language: label
+        to: label
         or words.get(key)
         or words["p#"].format(i=key[1:].translate(_SUBSCRIPTS), n=key[1:])
-        for language, words in WORDS.items()
+        for to, words in _WORDS.items()
     }
     return {
         "key": key,
@@ -478,30 +488,30 @@ def _table(data: dict, stats: Mapping[str, _Band]) -> str:
     axes = [("label_noise", [_short(v, 6) for v in data["noise"]])] if data["noise"] else []
     axes += [(axis["key"], axis["values"]) for axis in reversed(data["axes"])]
     labels = {axis["key"]: axis["label"] for axis in data["axes"]}
-    head = [labels.get(key) or {k: words[key] for k, words in WORDS.items()} for key, _ in axes]
+    head = [labels.get(key) or _each(key) for key, _ in axes]
     for key, band in stats.items():
-        texts = {language: [words[key]] for language, words in WORDS.items()}
-        for language, text in texts.items() if band.factor == 100 else ():
-            text.append(f"({WORDS[language]['points'] if key == 'gap' else '%'})")
-        head.append({language: " ".join(text) for language, text in texts.items()})
+        texts = _each(key)
+        if band.factor == 100:
+            units = _each("points") if key == "gap" else dict.fromkeys(LANGUAGES, "%")
+            texts = {to: f"{text} ({units[to]})" for to, text in texts.items()}
+        head.append(texts)
     rows = []
     for point, setting in enumerate(itertools.product(*(values for _, values in axes))):
         cells = [f'<th scope="row">{html.escape(value)}</th>' for value in setting]
         cells += [f"<td>{band.text(point)}</td>" for band in stats.values()]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f'<th scope="col">{_each(texts)}</th>' for texts in head)
-    note = _each({language: words["mean"] for language, words in WORDS.items()})
+    head = "".join(f'<th scope="col">{spans(texts)}</th>' for texts in head)
     return (
         f'<table class="dataframe" style="font-size:.8rem;line-height:1.5">'
-        f'<caption style="text-align:start">{note}</caption>'
+        f'<caption style="text-align:start">{spans(_each("mean"))}</caption>'
         f'<thead><tr>{head}</tr></thead><tbody style="white-space:nowrap">'
         f"{''.join(rows)}</tbody></table>"
     )
 
 
-def _each(texts: Mapping[str, str]) -> str:
-    """Return a text in every language; the page shows the one that it is in."""
-    return "".join(f'<span lang="{key}">{html.escape(text)}</span>' for key, text in texts.items())
+def _each(key: str) -> dict[str, str]:
+    """Return one of the explorer's words in every language."""
+    return {to: words[key] for to, words in _WORDS.items()}
 
 
 @cache

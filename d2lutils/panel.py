@@ -15,11 +15,12 @@ from matplotlib.ticker import MaxNLocator
 from d2lutils.data import _check_int, _check_number
 from d2lutils.plotting import PALETTE
 from d2lutils.training import History, train
+from d2lutils.words import in_each, say, spans
 
 __all__ = ["Panel", "Run", "panel"]
 
-# What a page without a kernel shows: one paragraph for each language, marked with `lang`.
-_OFFLINE = {"en": "This panel trains networks: run this page in Jupyter or Colab."}
+# What a page without a kernel shows.
+_OFFLINE = "This panel trains networks: run this page in Jupyter or Colab."
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _REDRAW = 0.3  # seconds between two pictures; drawing takes a few milliseconds
 _METRICS = {
@@ -158,7 +159,7 @@ class Panel:
             name: widgets.SelectionSlider(
                 options=[(_text(stop), stop) for stop in slider_stops],
                 value=start,
-                description=_SLIDERS[name][0],
+                description=say(_SLIDERS[name][0]),
                 style={"description_width": "8.5em"},
                 layout={"width": "30em", "max_width": "98%"},
             )
@@ -166,7 +167,7 @@ class Panel:
         }
         self.buttons = {}
         for name, action in (("Train", self.start), ("Stop", self.stop), ("Clear", self.clear)):
-            self.buttons[name] = widgets.Button(description=name)
+            self.buttons[name] = widgets.Button(description=say(name))
             self.buttons[name].on_click(lambda _, action=action: action())
         self.buttons["Train"].button_style = "primary"
         self.status, self.chart, self.table, spoken = (widgets.HTML() for _ in range(4))
@@ -182,12 +183,12 @@ class Panel:
         self._box = widgets.VBox(
             [*self.sliders.values(), buttons, self.status, self.chart, self.table]
         )
-        self._show("Choose, then press Train.")
+        self._show(say("Choose, then press Train."))
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        offline = "".join(f'<p lang="{lang}">{words}</p>' for lang, words in _OFFLINE.items())
         view = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
-        return {"text/plain": _OFFLINE["en"], "text/html": offline, _VIEW: view}
+        offline = f'<p class="d2l-panel">{spans(in_each(_OFFLINE))}</p>'
+        return {"text/plain": say(_OFFLINE), "text/html": offline, _VIEW: view}
 
     def start(self) -> None:
         """Do what the button Train does."""
@@ -203,7 +204,7 @@ class Panel:
             run = Run(self._count, settings)
             self.runs = [*self.runs, run][-len(PALETTE) :]
             self._stop = threading.Event()
-            self._show(f"Run {run.number} starts …")
+            self._show(say("Run {run} starts …", run=run.number))
             self._thread = threading.Thread(
                 target=self._work, args=(run, self._stop, before and before._thread), daemon=True
             )
@@ -264,7 +265,14 @@ class Panel:
                     if epoch == num_epochs:
                         self._finish(run, "done")
                     elif time.monotonic() - self._shown > _REDRAW:
-                        self._show(f"Run {run.number}: epoch {epoch} of {num_epochs} …")
+                        self._show(
+                            say(
+                                "Run {run}: epoch {epoch} of {epochs} …",
+                                run=run.number,
+                                epoch=epoch,
+                                epochs=num_epochs,
+                            )
+                        )
         except _Stopped:
             pass
         except BaseException as error:  # above a thread there is nobody to catch it
@@ -282,7 +290,7 @@ class Panel:
             words = f"{words} {_in_words(run)}".strip()
         else:
             self.runs.remove(run)
-        self._show(words or "Stopped within the first epoch.")
+        self._show(words or say("Stopped within the first epoch."))
 
     def _show(self, words: str | None = None) -> None:
         """Bring everything up to date; without `words` the line of words stays."""
@@ -310,10 +318,16 @@ def _final(run: Run, metric: str) -> str:
 
 
 def _in_words(run: Run) -> str:
-    finals = [f"{words} {_final(run, m)}" for m, words in _METRICS.items() if _final(run, m)]
-    settings = [f"{_SLIDERS[name][0]} = {_text(value)}" for name, value in run.settings.items()]
-    num_epochs = f"{run.state} after epoch {len(run.history)}"
-    return f"Run {run.number} ({', '.join(settings)}), {num_epochs}: {', '.join(finals)}."
+    finals = [f"{say(words)} {_final(run, m)}" for m, words in _METRICS.items() if _final(run, m)]
+    settings = [f"{say(_SLIDERS[key][0])} = {_text(value)}" for key, value in run.settings.items()]
+    return say(
+        "Run {run} ({settings}), {state} after epoch {epoch}: {finals}.",
+        run=run.number,
+        settings=", ".join(settings),
+        state=run.state,
+        epoch=len(run.history),
+        finals=", ".join(finals),
+    )
 
 
 def _table(runs: list[Run]) -> str:
@@ -322,11 +336,12 @@ def _table(runs: list[Run]) -> str:
         return ""
     metrics = [metric for metric in _METRICS if any(_final(run, metric) for run in runs)]
     heads = ["run", *(_SLIDERS[name][0] for name in runs[0].settings)]
-    rows = [[f'<th scope="col">{head}</th>' for head in heads + [_METRICS[m] for m in metrics]]]
+    heads += [_METRICS[metric] for metric in metrics]
+    rows = [[f'<th scope="col">{say(head)}</th>' for head in heads]]
     for run in runs:
         *values, num_epochs = map(_text, run.settings.values())
         if len(run.history) < run.settings["num_epochs"]:
-            num_epochs = f"{len(run.history)} of {num_epochs}"
+            num_epochs = f"{len(run.history)} / {num_epochs}"
         key = f'<span style="color:{_color(run)}" aria-hidden="true">■</span> {run.number}'
         cells = [key, *values, num_epochs, *(_final(run, metric) for metric in metrics)]
         rows.append([f"<td>{cell}</td>" for cell in cells])
@@ -378,9 +393,9 @@ def _chart(metric: str, curves: list[tuple[Run, str, list]], log: bool) -> str:
     def text(x, y, words, anchor="middle"):
         return f'<text x="{x}" y="{y}" dy=".35em" text-anchor="{anchor}">{words}</text>'
 
-    legend = "– – training, as it runs   —— validation"
-    parts = [text(left, 14, metric, "start"), text(right, 14, legend, "end")]
-    parts.append(text((left + right) / 2, bottom + 32, "epoch"))
+    legend = say("– – training, as it runs   —— validation")
+    parts = [text(left, 14, say(metric), "start"), text(right, 14, legend, "end")]
+    parts.append(text((left + right) / 2, bottom + 32, say("epoch")))
     for tick in ticks:
         parts.append(f'<path d="M{left},{down(tick)}H{right}" stroke="#ddd"/>')
         parts.append(text(left - 6, down(tick), f"{10.0**tick if log else tick:.4g}", "end"))
@@ -395,7 +410,11 @@ def _chart(metric: str, curves: list[tuple[Run, str, list]], log: bool) -> str:
             f'<polyline points="{path}" fill="none" stroke-width="2" stroke-dasharray="{dash}"/>'
             f'<circle cx="{x}" cy="{y}" r="3" stroke="none" fill="{_color(run)}"/></g>'
         )
-    words = f"{metric} against the epoch, training dashed, validation solid. {_in_words(latest)}"
+    words = say(
+        "{metric} against the epoch, training dashed, validation solid. {latest}",
+        metric=metric,
+        latest=_in_words(latest),
+    )
     style = "flex:1 1 320px;max-width:424px;font:12px sans-serif;fill:#222"
     svg = f'<svg viewBox="0 0 416 256" role="img" aria-label="{words}" style="{style}">'
     return f"{svg}{''.join(parts)}</svg>"

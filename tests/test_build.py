@@ -1,13 +1,21 @@
 """What the build makes of a page, without building the book."""
 
 import re
+from importlib.metadata import metadata
+from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from nbformat.v4 import new_markdown_cell, new_notebook
+from packaging.specifiers import SpecifierSet
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from book import build, mathml, theme
 
+ROOT = Path(__file__).parent.parent
 WORDS = theme.WORDS["en"]
 
 
@@ -34,12 +42,14 @@ def site(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
-    def write(baseurl):
-        (tmp_path / "_config.yml").write_text(
-            yaml.safe_dump(
-                {"html": {"baseurl": baseurl}, "execute": {}, "sphinx": {"local_extensions": {}}}
-            )
-        )
+    def write(baseurl, repository=""):
+        config = {
+            "html": {"baseurl": baseurl},
+            "repository": {"url": repository},
+            "execute": {},
+            "sphinx": {"local_extensions": {}, "config": {}},
+        }
+        (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
         (tmp_path / "_toc.yml").write_text("root: book/en/index\n")
         build.write_root()
         return build.SITE
@@ -69,6 +79,116 @@ def test_each_edition_has_its_own_canonical_address(site):
     toc, config = build.derive("en")
     assert yaml.safe_load(config.read_text())["html"]["baseurl"] == "https://example.org/course/en/"
     assert yaml.safe_load(toc.read_text()) == {"root": "index"}
+
+
+@pytest.fixture
+def links(site, tmp_path):
+    """Return a function that builds a notebook and a page without one, and reads their links."""
+
+    def build_pages(repository):
+        site("", repository)
+        _, config = build.derive("en")
+        source, html = tmp_path / "source", tmp_path / "html"
+        (source / "dropout").mkdir(parents=True, exist_ok=True)
+        (source / "index.md").write_text("# Home\n```{toctree}\ndropout/concise\n```\n")
+        notebook = new_notebook(cells=[new_markdown_cell("# Page")])
+        nbformat.write(notebook, source / "dropout" / "concise.ipynb")
+        settings = {
+            **yaml.safe_load(config.read_text())["sphinx"]["config"],
+            "extensions": ["myst_nb", "book.theme"],
+            "html_theme": "hands_on",
+            "html_sourcelink_suffix": "",
+            "nb_execution_mode": "off",
+        }
+        places = (source, None, html, tmp_path / "doctrees", "html")
+        with docutils_namespace():
+            Sphinx(*places, settings, status=None, freshenv=True, warningiserror=True).build()
+        return [
+            {
+                link.text: link["href"]
+                for link in BeautifulSoup((html / page).read_text(), "html.parser").select(
+                    ".actions a"
+                )
+            }
+            for page in ("dropout/concise.html", "index.html")
+        ]
+
+    return build_pages
+
+
+DOWNLOAD = {WORDS["download"]: "../_sources/dropout/concise.ipynb"}
+
+
+def test_without_a_repository_no_page_links_to_one_or_to_colab(links):
+    assert links("") == [DOWNLOAD, {}]
+
+
+@pytest.mark.parametrize("end", ["", "/", ".git"])
+def test_a_github_repository_gives_its_link_and_notebooks_open_in_colab(links, end):
+    address = "https://github.com/someone/a-course" + end
+    there = {"Repository": address.rstrip("/")}
+    colab = (
+        "https://colab.research.google.com/github/someone/a-course/blob/gh-pages/en/_sources/"
+        "dropout/concise.ipynb"
+    )
+    assert links(address) == [{**DOWNLOAD, "Open in Colab": colab, **there}, there]
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://gitlab.com/someone/a-course", "https://example.org/github.com/a/b"]
+)
+def test_a_repository_elsewhere_gives_its_link_alone(links, elsewhere):
+    assert links(elsewhere) == [{**DOWNLOAD, "Repository": elsewhere}, {"Repository": elsewhere}]
+
+
+def test_a_repository_that_a_browser_cannot_open_is_refused(site):
+    site("", "git@github.com:someone/a-course.git")
+    with pytest.raises(ValueError, match="git@github.com.*https://github.com/OWNER/NAME"):
+        build.derive("en")
+
+
+@pytest.mark.parametrize("language", theme.WORDS)
+def test_every_language_has_every_word_of_the_templates(language):
+    templates = (ROOT / "book" / "theme").glob("*.html")
+    used = {word for page in templates for word in re.findall(r"words\.(\w+)", page.read_text())}
+    assert {"colab", "repository"} <= used <= theme.WORDS[language].keys() == WORDS.keys()
+
+
+def test_github_pages_is_told_to_serve_what_begins_with_an_underscore(site, tmp_path, monkeypatch):
+    build.shutil.copytree(ROOT / "book" / "root", tmp_path / "book" / "root", dirs_exist_ok=True)
+    assert (site("") / ".nojekyll").exists()
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_every_action_is_pinned_to_a_commit_with_its_version_beside(workflow):
+    text = workflow.read_text()
+    jobs = yaml.safe_load(text)["jobs"].values()
+    used = [step["uses"] for job in jobs for step in job["steps"] if "uses" in step]
+    pinned = re.findall(r"uses: ([\w./-]+@[0-9a-f]{40}) # v\d+\.\d+\.\d+$", text, re.MULTILINE)
+    assert used and used == pinned
+
+
+def test_publishing_pushes_the_built_site_to_the_branch_that_colab_reads():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "publish.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands[0] == "make book"
+    push = job["steps"][-1]
+    assert ROOT / push["working-directory"] == ROOT / "_build" / "site"
+    assert re.search(r"git push --force .* gh-pages$", push["run"].strip())
+    assert workflow["permissions"] == {"contents": "write"}
+
+
+def test_images_get_the_data_and_a_python_that_the_course_supports():
+    (python,) = (ROOT / "runtime.txt").read_text().split()
+    name, _, version = python.partition("-")
+    assert name == "python" and version in SpecifierSet(metadata("d2lutils")["Requires-Python"])
+    package = re.search("Ubuntu package `(.+?)`", (ROOT / "README.md").read_text())[1]
+    lines = (ROOT / "apt.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [package]
 
 
 def test_a_collapsed_cell_is_named_by_its_visible_words():

@@ -3,6 +3,7 @@
 import ast
 import csv
 import inspect
+import json
 import re
 import resource
 import socket
@@ -26,7 +27,7 @@ import course  # noqa: E402
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines submissions")
 ROOT = BOOK.parent.parent
 NBGRADER = Path(sys.executable).with_name("nbgrader")
-PAGES = course.exercise_pages()
+PAGES = course.exercise_pages(BOOK)
 SHORT = "short"  # the sheet of those who may hang: three tasks of a real page
 CELL_SECONDS, KERNEL_SECONDS = 25, 75
 
@@ -375,6 +376,17 @@ def test_a_sheet_works_without_nbgrader(room):
     shown = [c.outputs[0].data["text/plain"] for c in sheet.cells if "d2l.check(" in c.source]
     assert len(shown) == len(tasks_of(room.solved[SHORT]))
     assert all(text.startswith("✓") for text in shown)
+
+
+def test_a_chinese_course_gives_the_same_points_and_hints_in_chinese(tmp_path):
+    book = BOOK.parent / "zh"
+    english, chinese = (folder / "dropout" / "exercises.ipynb" for folder in (BOOK, book))
+    points = course.points(nbformat.read(english, as_version=4))
+    assert course.build(tmp_path, [chinese], book) == {"dropout_exercises": points}
+    sheet = (tmp_path / "release" / "dropout_exercises" / "dropout_exercises.ipynb").read_text()
+    assert "暂退法" in sheet and "BEGIN SOLUTION" not in sheet
+    kernel = json.loads((tmp_path / "kernels" / "confined" / "kernel.json").read_text())
+    assert kernel["env"]["D2L_LANGUAGE"] == "zh"
 
 
 def test_a_second_build_keeps_submissions_and_grades(room):

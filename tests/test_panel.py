@@ -198,7 +198,7 @@ class TestStop:
         finish(one)
         (run,) = one.runs
         assert run.state == "stopped" and 1 <= len(run.history) < 200
-        assert f"{len(run.history)} of 200" in one.table.value
+        assert f"{len(run.history)} / 200" in one.table.value
         assert f"stopped after epoch {len(run.history)}" in one.status.value
 
     def test_while_setup_works_and_the_next_run_waits_for_it(self, make):
@@ -371,7 +371,18 @@ class TestShown:
         bundle = one._repr_mimebundle_()
         view = bundle["application/vnd.jupyter.widget-view+json"]
         assert view["model_id"] == one._box.model_id
-        assert bundle["text/html"] == f'<p lang="en">{bundle["text/plain"]}</p>'
+        assert f'<span lang="en">{bundle["text/plain"]}</span>' in bundle["text/html"]
+
+    def test_speaks_the_language_of_the_notebook(self, make, monkeypatch):
+        monkeypatch.setenv("D2L_LANGUAGE", "zh")
+        one = make(regression, lam=0.0, label_noise=0.0, num_epochs=1)
+        assert one.buttons["Train"].description == "训练"
+        assert one.sliders["label_noise"].description == "标签噪声"
+        click(one, "Train")
+        finish(one)
+        shown = one.status.value + one.chart.value + one.table.value
+        for word in ("validation", "training", "epoch", "loss", "done", "Run"):
+            assert word not in shown, word
 
     def test_picture_has_an_alternative_in_words(self, make):
         one = make(regression, lam=0.0, num_epochs=1)
@@ -416,7 +427,7 @@ class TestShown:
         command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", ".", "html"]
         subprocess.run(command, cwd=tmp_path, check=True)
         page = (tmp_path / "html" / "index.html").read_text()
-        assert '<p lang="en">This panel trains networks: run this page in Jupyter' in page
+        assert '<span lang="en">This panel trains networks: run this page in Jupyter' in page
         for word in ("require.js", "html-manager", "widget-state", "widget-view", "jsdelivr"):
             assert word not in page
         assert "before" in page and "after" in page and "0/9 [" not in page

@@ -4,27 +4,35 @@
 """
 
 import gzip
+import os
+import re
+import subprocess
+import sysconfig
 import threading
+import venv
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+from book.theme import WORDS as WORDS_BY_LANGUAGE
 from tests.conftest import unavailable
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "_build" / "site"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 # The book in reading order, as addresses in the site.
-BOOK = [
-    file.replace("book/", "") + ".html"
-    for file in [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapters"]]
-]
-PAGES = ["index.html", "404.html", "en/search.html", *BOOK]
+FILES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapters"]]
+BOOK = [file.replace("book/", "") + ".html" for file in FILES]
+ZH = [page.replace("en/", "zh/", 1) for page in BOOK]
+BOTH = BOOK + ZH
+PAGES = ["index.html", "404.html", "en/search.html", "zh/search.html", *BOTH]
+WORDS = {words["edition"]: words for words in WORDS_BY_LANGUAGE.values()}
 # What a reader would type to find a page; a page that stands not here is found by its title.
 TERMS = {
     "en/overfitting/fashion_mnist.html": "Fashion-MNIST",
@@ -37,12 +45,19 @@ TERMS = {
     "en/dropout/choosing_p.html": "choosing p",
     "en/together/combining.html": "interaction",
 }
+# Chinese is written without spaces: terms, and what a reader types in one go.
+CHINESE_TERMS = """
+过拟合 欠拟合 泛化误差 泛化差距 正则化 权重衰减 暂退法 丢弃概率 标签噪声 交叉熵 训练集 验证集 测试集
+验证准确率 惩罚项 平方范数 学习率 优化器 随机梯度下降 动量 初始化 激活值 隐藏层 早停 掩码 神经网络
+多层感知机 先验 集成 蒙特卡洛暂退法 权重衰减的强度 验证集上选择丢弃概率
+""".split()
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
 BUDGET = 600_000  # bytes on a first visit, compressed
 
 every_page = pytest.mark.parametrize("page", PAGES)
-every_book_page = pytest.mark.parametrize("page", BOOK)
+every_book_page = pytest.mark.parametrize("page", BOTH)
+every_edition = pytest.mark.parametrize("edition", WORDS)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +101,7 @@ def visit(chromium, site):
         )
         page.goto(site[scheme] + address)
         if address == "index.html":
-            page.wait_for_url("**/en/index.html")
+            page.wait_for_url("**/??/index.html")
         return page
 
     open_page.problems = problems
@@ -105,6 +120,11 @@ def to_the_end(page):
 
 def address(page):
     return urlsplit(page.url).path.lstrip("/")
+
+
+def of(edition):
+    """Return the addresses of an edition's pages."""
+    return [page for page in BOTH if page.startswith(f"{edition}/")]
 
 
 # ---------------------------------------------------------------- it works, and by itself
@@ -155,13 +175,15 @@ def test_links_and_anchors_lead_somewhere(site):
 @every_book_page
 def test_a_page_says_what_it_is(site, page):
     soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
-    assert soup.html["lang"] == "en"
+    assert soup.html["lang"] == {"en": "en", "zh": "zh-CN"}[page[:2]]
+    assert not soup.select(f"article span[lang]:not([lang={page[:2]}])"), "another language shows"
     assert len(soup.select("h1")) == 1
-    assert 40 <= len(soup.select_one("meta[name=description]")["content"]) <= 160
+    shortest = 40 if page.startswith("en") else 20  # a Chinese word is two characters
+    assert shortest <= len(soup.select_one("meta[name=description]")["content"]) <= 160
     ids = [tag["id"] for tag in soup.select("[id]")]
     assert len(ids) == len(set(ids))
     assert all(image.get("alt") is not None for image in soup.select("img"))
-    assert all(len(image["alt"]) >= 40 for image in soup.select("article img"))
+    assert all(len(image["alt"]) >= shortest for image in soup.select("article img"))
 
 
 def test_titles_and_descriptions_are_unlike_each_other(site):
@@ -171,7 +193,7 @@ def test_titles_and_descriptions_are_unlike_each_other(site):
     ):
         texts = [
             read(BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser"))
-            for page in BOOK
+            for page in BOTH
         ]
         assert len(texts) == len(set(texts))
 
@@ -179,24 +201,45 @@ def test_titles_and_descriptions_are_unlike_each_other(site):
 # ---------------------------------------------------------------- finding the way
 
 
+def search(page, term):
+    """Type a term into the header's field; return the addresses found, the best first."""
+    page.get_by_role("searchbox").first.fill(term)
+    page.get_by_role("searchbox").first.press("Enter")
+    page.wait_for_selector("#search-results .search-summary:not(:empty)")
+    page.wait_for_function("document.querySelectorAll('#search-results li').length > 0")
+    links = page.locator("#search-results li > a").evaluate_all("all => all.map((a) => a.href)")
+    return list(dict.fromkeys(link.split("#")[0] for link in links))
+
+
+@every_edition
 @pytest.mark.parametrize("scheme", ["http", "file"])
-def test_the_search_finds_each_lesson_by_its_term(visit, scheme):
-    for lesson in BOOK[1:]:
+def test_the_search_finds_each_lesson_by_its_term(visit, scheme, edition):
+    for lesson in of(edition)[1:]:
         term = TERMS.get(lesson)
         if term is None:
             soup = BeautifulSoup((SITE / lesson).read_text(encoding="utf-8"), "html.parser")
-            term = soup.h1.contents[0]
-        page = visit("en/index.html", scheme)
-        page.get_by_role("searchbox").fill(term)
-        page.get_by_role("searchbox").press("Enter")
-        page.wait_for_selector("#search-results .search-summary:not(:empty)")
-        page.wait_for_function("document.querySelectorAll('#search-results li').length > 0")
-        links = page.locator("#search-results li > a")
-        found = [link.split("#")[0] for link in links.evaluate_all("all => all.map((a) => a.href)")]
-        first = list(dict.fromkeys(found))[:4]
+            term = soup.h1.get_text().removesuffix("#")
+        page = visit(f"{edition}/index.html", scheme)
+        first = search(page, term)[:4]
         assert any(link.endswith(lesson) for link in first), f"{term!r}: {first}"
         page.wait_for_timeout(200 if scheme == "http" else 0)  # the excerpts are fetched
         page.context.close()
+
+
+def test_the_search_finds_chinese_terms(visit):
+    page = visit("zh/index.html", "file")
+    for term in CHINESE_TERMS:
+        for found in search(page, term)[:2]:
+            text = BeautifulSoup(
+                Path(unquote(urlsplit(found).path)).read_text("utf-8"), "html.parser"
+            )
+            assert term[:3] in text.get_text().replace("\n", ""), f"{term}: {found}"
+
+
+def test_a_chinese_search_says_so_in_chinese(visit):
+    page = visit("zh/index.html", "file")
+    search(page, "过拟合")
+    assert re.search("[\u4e00-\u9fff]", page.locator(".search-summary").inner_text())
 
 
 def test_a_search_shows_hostile_words_as_text(visit):
@@ -205,17 +248,76 @@ def test_a_search_shows_hostile_words_as_text(visit):
     assert page.locator("#search-results img").count() == 0
 
 
-def test_next_and_previous_cover_the_book(visit):
-    page = visit(BOOK[0])
+@every_edition
+def test_next_and_previous_cover_the_book(visit, edition):
+    pages = of(edition)
+    page = visit(pages[0])
     walked = [address(page)]
     while page.locator("a[rel=next]").count():
         page.goto(page.locator("a[rel=next]").evaluate("a => a.href"))
         walked.append(address(page))
-    assert walked == BOOK
+    assert walked == pages
     while page.locator("a[rel=prev]").count():
         page.goto(page.locator("a[rel=prev]").evaluate("a => a.href"))
         walked.append(address(page))
-    assert walked == BOOK + BOOK[-2::-1]
+    assert walked == pages + pages[-2::-1]
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_the_switch_leads_to_the_same_section_of_the_other_edition(visit, scheme):
+    page = visit("en/weight_decay/mlp.html", scheme)
+    headings = page.locator("article h2")
+    for index in (0, 2, headings.count() - 2):
+        headings.nth(index).scroll_into_view_if_needed()
+        headings.nth(index).evaluate("h => scrollTo(0, h.offsetTop - 80)")
+        page.wait_for_timeout(50 if index == 0 else 900)  # scrolling is smooth
+        section = headings.nth(index).locator("span[id]").get_attribute("id")
+        page.get_by_role("link", name="中文").click()
+        page.wait_for_url(f"**/zh/weight_decay/mlp.html#{section}")
+        assert page.locator(f"h2 > #{section}").count() == 1
+        page.get_by_role("link", name="English").click()
+        page.wait_for_url("**/en/weight_decay/mlp.html*")
+
+
+def test_the_switch_keeps_where_an_explorer_stands(visit):
+    page = visit("en/index.html#lam=0.01")
+    page.get_by_role("link", name="中文").click()
+    page.wait_for_url("**/zh/index.html#lam=0.01")
+    assert "0.01" in page.locator("figure.d2l-explorer .setting").first.inner_text()
+
+
+@pytest.mark.parametrize(
+    "language, edition",
+    [("zh-CN", "zh"), ("zh-TW", "zh"), ("en-GB", "en"), ("de-DE", "en")],
+)
+def test_the_root_chooses_by_the_browsers_language(visit, language, edition):
+    assert address(visit("index.html", locale=language)) == f"{edition}/index.html"
+
+
+def test_the_root_remembers_the_readers_choice(visit, site):
+    page = visit("index.html", locale="en-US")
+    page.get_by_role("link", name="中文").click()
+    page.wait_for_url("**/zh/index.html*")
+    page.goto(site["http"] + "index.html")
+    page.wait_for_url("**/zh/index.html")
+
+
+@every_edition
+def test_pages_name_their_twins(edition):
+    for page in of(edition):
+        soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+        twins = {link["hreflang"]: link["href"] for link in soup.select("link[rel=alternate]")}
+        up = "../" * page.count("/")
+        assert twins == {"en": up + "en" + page[2:], "zh-CN": up + "zh" + page[2:]}
+
+
+@every_edition
+def test_explorers_speak_the_language_of_the_page(visit, edition):
+    page = visit(f"{edition}/dropout/choosing_p.html")
+    figure = page.locator("figure.d2l-explorer").first
+    shown = figure.inner_text() + figure.locator(".root").inner_text()
+    assert ("validation" in shown) == (edition == "en")
+    assert ("验证" in shown) == (edition == "zh")
 
 
 @pytest.mark.parametrize("nested", ["nowhere.html", "en/nowhere.html", "en/dropout/no/where.html"])
@@ -228,18 +330,72 @@ def test_a_missing_page_leads_home(visit, site, nested):
     assert not [problem for problem in visit.problems if nested not in problem]
 
 
+# ---------------------------------------------------------------- what is taken away
+
+
+@pytest.fixture
+def download(visit, tmp_path):
+    """Press the download button of a page, and read the notebook that comes."""
+
+    def press(page):
+        tab = visit(page)
+        with tab.expect_download() as started:
+            tab.get_by_role("link", name=WORDS[page[:2]]["download"]).click()
+        assert started.value.suggested_filename == Path(page).with_suffix(".ipynb").name
+        started.value.save_as(tmp_path / "page.ipynb")
+        notebook = nbformat.read(tmp_path / "page.ipynb", as_version=4)
+        nbformat.validate(notebook)
+        return notebook
+
+    return press
+
+
+def code(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("page", ["en/weight_decay/mlp.html", "zh/weight_decay/exercises.html"])
+def test_the_first_cell_of_a_download_installs_d2lutils_where_it_is_missing(
+    download, page, tmp_path
+):
+    venv.create(tmp_path / "python")
+    python = tmp_path / "python" / "bin" / "python"
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(subprocess.check_output([python, "-c", ask], text=True).strip())
+    # pip, torch and the like are those of the running Python; its editable d2lutils is not seen.
+    (packages / "below.pth").write_text(sysconfig.get_path("purelib"))
+    missing = "import importlib.util\nassert importlib.util.find_spec('d2lutils') is None\n"
+    there = "\nimport d2lutils; print(d2lutils.__file__)"
+    (tmp_path / "run.py").write_text(missing + code(download(page))[0] + there)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(
+        [python, "run.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert Path(done.stdout.strip()) == packages / "d2lutils" / "__init__.py"
+
+
+@pytest.mark.parametrize("page", [page for page in BOTH if page.endswith("/exercises.html")])
+def test_downloaded_exercises_hold_no_solution(download, page):
+    source = (ROOT / "book" / page).with_suffix(".ipynb")
+    solved = "\n".join(code(nbformat.read(source, as_version=4)))
+    bodies = re.findall("### BEGIN SOLUTION\n(.+?)\n *### END SOLUTION", solved, re.DOTALL)
+    given = "\n".join(code(download(page)))
+    assert bodies and not [body for body in bodies if body in given]
+    assert not re.search(r"SOLUTION|HIDDEN TESTS|\bgrade\(", given)
+    assert given.count("    ...") >= len(bodies)
+
+
 # ---------------------------------------------------------------- for everybody
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@every_page
+@pytest.mark.parametrize("page", PAGES[1:])  # the root leads on at once
 def test_axe_finds_nothing(visit, page, theme):
     try:
         from axe_playwright_python.sync_playwright import Axe
     except ImportError:
         unavailable("axe-playwright-python is not installed")
-    if page == "index.html":
-        page = "en/index.html"  # the root leads on at once
     tab = visit(page, color_scheme=theme, reduced_motion="reduce")
     to_the_end(tab)
     tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")

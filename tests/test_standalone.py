@@ -10,13 +10,16 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import d2lutils.words
 from book.standalone import build_wheel, standalone
 from tests.pages import BOOK, NOTEBOOKS
 
 COLAB = ["ipywidgets==7.7.1", "ipython==7.34", "ipykernel==6.17"]
-PAGES = ["overfitting/fashion_mnist", "weight_decay/exercises"]
+EDITIONS = BOOK.parent
+PAGES = ["en/overfitting/fashion_mnist", "zh/weight_decay/exercises"]
 if os.environ.get("EVERY_STANDALONE"):  # make test-all
-    PAGES = [page.relative_to(BOOK).with_suffix("").as_posix() for page in NOTEBOOKS]
+    PAGES += [page.relative_to(EDITIONS).with_suffix("").as_posix() for page in NOTEBOOKS]
+    PAGES = list(dict.fromkeys(PAGES))
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +47,18 @@ def colab(tmp_path_factory):
 
 
 def read(page):
-    return nbformat.read(BOOK / f"{page}.ipynb", as_version=4)
+    return nbformat.read(EDITIONS / f"{page}.ipynb", as_version=4)
+
+
+def take_away(page, wheel):
+    return standalone(read(page), wheel, language=page[:2])
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_notebook_runs_in_an_empty_folder_with_the_versions_of_colab(
     page, wheel, colab, tmp_path
 ):
-    nbformat.write(standalone(read(page), wheel), tmp_path / "page.ipynb")
+    nbformat.write(take_away(page, wheel), tmp_path / "page.ipynb")
     (tmp_path / "run.py").write_text(
         "import nbformat, nbclient, sys, IPython, ipykernel, ipywidgets\n"
         "print(ipywidgets.__version__, IPython.__version__, ipykernel.__version__)\n"
@@ -60,6 +67,7 @@ def test_a_notebook_runs_in_an_empty_folder_with_the_versions_of_colab(
         "    'import d2lutils, IPython; print(d2lutils.__file__, IPython.__version__)'))\n"
         "nbclient.NotebookClient(notebook, timeout=600, kernel_name='python3').execute()\n"
         "print(notebook.cells[-1].outputs[0].text)\n"
+        "nbformat.write(notebook, 'executed.ipynb')\n"
     )
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "D2L_"))
@@ -72,17 +80,21 @@ def test_a_notebook_runs_in_an_empty_folder_with_the_versions_of_colab(
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.startswith("7.7.1 7.34.0 6.17.0")
     assert f"{colab.parent.parent}/lib" in done.stdout and "7.34.0" in done.stdout.split("\n")[1]
+    for cell in nbformat.read(tmp_path / "executed.ipynb", as_version=4).cells:
+        if cell.cell_type == "code" and cell.source.startswith("d2l.check("):
+            chinese = re.search("[\u4e00-\u9fff]", cell.outputs[0].data["text/plain"])
+            assert bool(chinese) == page.startswith("zh/"), cell.outputs
 
 
-@pytest.mark.parametrize("page", ["weight_decay/exercises"])
+@pytest.mark.parametrize("page", ["en/weight_decay/exercises", "zh/dropout/exercises"])
 def test_exercises_come_without_solutions(page, wheel):
-    text = nbformat.writes(standalone(read(page), wheel))
+    text = nbformat.writes(take_away(page, wheel))
     assert "BEGIN SOLUTION" in nbformat.writes(read(page))
     assert "BEGIN SOLUTION" not in text and "HIDDEN TESTS" not in text and "grade(" not in text
 
 
 def test_links_lead_to_the_published_pages_or_become_words(wheel):
-    page = "weight_decay/mlp"
+    page = "en/weight_decay/mlp"
     links = re.compile(r"\]\((?!http)[^)#]*\.(?:ipynb|md|html)")
     assert links.search(nbformat.writes(read(page)))
     words = nbformat.writes(standalone(read(page), wheel))
@@ -92,9 +104,11 @@ def test_links_lead_to_the_published_pages_or_become_words(wheel):
     assert "(https://example.org/en/weight_decay/linear_regression.html)" in linked
 
 
-def test_the_first_code_cell_installs_and_changes_nothing_where_d2lutils_is(wheel):
-    notebook = standalone(read("index"), wheel)
+def test_the_first_code_cell_installs_and_changes_nothing_where_d2lutils_is(wheel, monkeypatch):
+    monkeypatch.setenv("D2L_LANGUAGE", "")  # the cell sets it
+    notebook = standalone(read("zh/index"), wheel, language="zh")
     cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
     code = cell.source.replace("subprocess.run", "raise_if_called")
     exec(code, {})  # d2lutils is installed here, so pip is not asked
     assert "--no-deps" in code and wheel.name in code
+    assert d2lutils.words.language() == "zh"

@@ -1,22 +1,96 @@
 """Translated pages follow the English ones: same cells, same code, nothing left behind."""
 
 import copy
+import re
+from collections import Counter
 
 import pytest
 
 from book import translation
 from tests.pages import BOOK
 
-TRANSLATED = sorted((BOOK.parent / "zh").rglob("*.ipynb"))
-PLAIN = sorted((BOOK.parent / "zh").rglob("*.md"))
+EDITION = BOOK.parent / "zh"
+TRANSLATED = sorted(EDITION.rglob("*.ipynb"))
+PLAIN = sorted(EDITION.rglob("*.md"))
+CODE = re.compile(r"```.*?```|`[^`]+`", re.DOTALL)
+FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$", re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)")
+HEADING = re.compile(r"^#+ ", re.MULTILINE)
+# The glossary: | 过拟合 | overfitting |
+TERM = re.compile(r"^\| ([^|（]+)(?:（\w+）)? \| ([A-Za-z][^|]*?) \|$", re.MULTILINE)
+# Words of the glossary that everyday English uses for other things too.
+EVERYDAY = {"activation", "bias", "check", "curve", "kernel", "memorize", "network", "panel"}
+EVERYDAY |= {"penalty", "solution", "dropout"}
 
 
 def english(path):
-    return BOOK / path.relative_to(BOOK.parent / "zh")
+    return BOOK / path.relative_to(EDITION)
 
 
 def name(path):
     return path.relative_to(BOOK.parent).as_posix()
+
+
+def texts(path):
+    """Return each text of an English page and its translation, by the id of its cell."""
+    twin = EDITION / path.relative_to(BOOK)
+    if path.suffix == ".md":
+        return {"page": (path.read_text(encoding="utf-8"), twin.read_text(encoding="utf-8"))}
+    pair = translation.read(path)["cells"], translation.read(twin)["cells"]
+    return {
+        cell["id"]: ("".join(cell["source"]), "".join(other["source"]))
+        for cell, other in zip(*pair, strict=True)
+        if cell["cell_type"] == "markdown"
+    }
+
+
+every_page = pytest.mark.parametrize(
+    "path",
+    sorted([*BOOK.rglob("*.ipynb"), *BOOK.rglob("*.md")]),
+    ids=lambda path: path.relative_to(BOOK).as_posix(),
+)
+
+
+def test_every_page_is_translated_and_no_other():
+    pages = [path.relative_to(EDITION) for path in [*TRANSLATED, *PLAIN]]
+    originals = [path.relative_to(BOOK) for path in [*BOOK.rglob("*.ipynb"), *BOOK.rglob("*.md")]]
+    assert sorted(pages) == sorted(originals)
+
+
+@every_page
+def test_nothing_is_left_out(path):
+    """Code, formulas, links and headings are all there, in a text of comparable length."""
+    for cell, (english_text, text) in texts(path).items():
+        for what in (CODE, FORMULA, LINK, HEADING):
+            before, after = english_text, text
+            if what is not CODE:
+                before, after = CODE.sub("", before), CODE.sub("", after)
+            before, after = (
+                Counter(re.sub(r"\s+", "", found) for found in what.findall(t))
+                for t in (before, after)
+            )
+            assert not before - after, (cell, before - after)
+        assert 0.22 < len(text) / len(english_text) < 1.1, cell
+        said, says = (FORMULA.sub("", CODE.sub("", t)) for t in (english_text, text))
+        assert len(re.findall("[\u4e00-\u9fff]", says)) > 0.12 * len(said) - 12, cell
+
+
+@every_page
+def test_terms_are_those_of_the_glossary(path):
+    if path.stem in ("notation", "references"):
+        pytest.skip("it tells of other terms as well")
+    glossary = TERM.findall((EDITION / "appendix" / "notation.md").read_text(encoding="utf-8"))
+    assert len(glossary) > 60
+    for cell, (english_text, text) in texts(path).items():
+        said = " ".join(re.sub(r"\]\([^)]*\)", " ", CODE.sub(" ", english_text)).split()).lower()
+        text = CODE.sub("", text).replace("\n", "")
+        for term, terms in glossary:
+            for word in set(terms.split(", ")) - EVERYDAY:
+                if re.search(rf"\b{re.escape(word)}s?\b", said):
+                    assert term in text, f"{cell}: {word} is {term}"
+        for word in ("权值衰减", "过度拟合", "泛化间隙", "丢弃率", "正规化", "时期", "神经元丢弃"):
+            assert word not in text, cell
+        assert text.count("丢弃法") <= 1, cell
 
 
 @pytest.mark.parametrize("path", TRANSLATED, ids=name)

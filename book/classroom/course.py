@@ -1,4 +1,4 @@
-"""Make an nbgrader course from the exercise pages: `python book/classroom/course.py FOLDER`.
+"""Make an nbgrader course from the exercise pages: `python book/classroom/course.py FOLDER EDITION`.
 
 The folder gets a configuration, the kernel that runs what comes back, the sheets to hand out, and a
 gradebook. The solved pages are copied to a temporary folder alone, so none lies in the course.
@@ -16,13 +16,12 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-BOOK = ROOT / "book" / "en"
 BEGIN_TESTS = "### BEGIN HIDDEN TESTS\n"
 # The cell that grades shares its kernel with the submission, which may have replaced the grader.
 GRADER_FROM_ITS_FILE = 'import sys\nsys.modules.pop("d2lutils.checks.grade", None)\n'
 
 
-def exercise_pages(book: Path = BOOK) -> list[Path]:
+def exercise_pages(book: Path) -> list[Path]:
     """Return the pages of a book that hold graded cells."""
     return [
         path
@@ -36,7 +35,7 @@ def points(notebook: nbformat.NotebookNode) -> int:
     return sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in notebook.cells)
 
 
-def assignment_name(page: Path, book: Path = BOOK) -> str:
+def assignment_name(page: Path, book: Path) -> str:
     """Return a name that no other page has, such as "dropout_exercises"."""
     return "_".join(page.relative_to(book).with_suffix("").parts)
 
@@ -50,7 +49,7 @@ def write_source(page: Path, folder: Path) -> None:
     nbformat.write(notebook, folder / f"{folder.name}.ipynb")
 
 
-def write_kernel(course: Path) -> None:
+def write_kernel(course: Path, language: str) -> None:
     """Write the kernel that runs the submissions, and let matplotlib list the fonts for it."""
     from d2lutils.data import fetch_fashion_mnist
 
@@ -61,7 +60,10 @@ def write_kernel(course: Path) -> None:
         "argv": [sys.executable, "{resource_dir}/confined_kernel.py", "-f", "{connection_file}"],
         "display_name": "Python, confined",
         "language": "python",
-        "env": {"XDG_CACHE_HOME": str(fetch_fashion_mnist().parent)},
+        "env": {
+            "XDG_CACHE_HOME": str(fetch_fashion_mnist().parent),
+            "D2L_LANGUAGE": language,
+        },
     }
     (kernel / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
     (kernel / "matplotlib").mkdir(exist_ok=True)
@@ -72,7 +74,7 @@ def write_kernel(course: Path) -> None:
     )
 
 
-def build(course: Path, pages: list[Path], book: Path = BOOK) -> dict[str, int]:
+def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
     """Write the course, or bring it up to date, and return each assignment's points.
 
     Submissions and grades that are in the folder stay.
@@ -83,6 +85,8 @@ def build(course: Path, pages: list[Path], book: Path = BOOK) -> dict[str, int]:
         Where it goes.
     pages : list of Path
         Solved notebooks with nbgrader's metadata, below `book`.
+    book : Path
+        The folder of the edition, whose language the hints have.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def build(course: Path, pages: list[Path], book: Path = BOOK) -> dict[str, int]:
     """
     course.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "nbgrader_config.py", course)
-    write_kernel(course)
+    write_kernel(course, book.name)
     nbgrader = Path(sys.executable).with_name("nbgrader")
     given = {}
     with tempfile.TemporaryDirectory() as source:
@@ -108,8 +112,8 @@ def build(course: Path, pages: list[Path], book: Path = BOOK) -> dict[str, int]:
 
 def main() -> int:
     """Build the course in the folder named on the command line, and say how to go on."""
-    course = Path(sys.argv[1]).resolve()
-    given = build(course, exercise_pages())
+    course, book = Path(sys.argv[1]).resolve(), ROOT / "book" / sys.argv[2]
+    given = build(course, exercise_pages(book), book)
     print(f"\nThe course: {course}")
     for name, total in [*given.items(), ("in all", sum(given.values()))]:
         print(f"  {name:<32}{total:>4} points")

@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 # The theme's own words, by the language of the edition.
 WORDS = {
     "en": {
+        "edition": "en",  # its folder
+        "name": "English",
         "skip": "Skip to content",
         "contents": "Contents",
         "search": "Search",
@@ -24,12 +26,16 @@ WORDS = {
         "previous": "Previous",
         "next": "Next",
         "download": "Download as notebook",
+        "colab": "Open in Colab",
+        "repository": "Repository",
         "table": "Table",
         "copy": "Copy",
         "copied": "Copied",
         "no_script": "The search needs JavaScript.",
     },
     "zh_CN": {
+        "edition": "zh",
+        "name": "中文",
         "skip": "跳到正文",
         "contents": "目录",
         "search": "搜索",
@@ -40,6 +46,8 @@ WORDS = {
         "previous": "上一页",
         "next": "下一页",
         "download": "下载本页的笔记本",
+        "colab": "在 Colab 中打开",
+        "repository": "代码仓库",
         "table": "表格",
         "copy": "复制",
         "copied": "已复制",
@@ -70,6 +78,16 @@ def tidy(soup, images, words):
         table.wrap(soup.new_tag("div", attrs={
             "class": "table", "role": "group", "aria-label": words["table"]
         }))  # fmt: skip
+    for texts in soup.select("span[lang]"):  # an output says it in every language; keep the page's
+        others = [t for t in texts.parent.find_all("span", lang=True, recursive=False)]
+        if texts["lang"] == words["edition"] or (
+            texts is others[0] and all(t["lang"] != words["edition"] for t in others)
+        ):
+            del texts["hidden"]
+        else:
+            texts.extract()
+    for number, heading in enumerate(soup.select("section section > :is(h2, h3, h4)"), 1):
+        heading.insert(0, soup.new_tag("span", id=f"s{number}"))  # the same in every edition
     for number, image in enumerate(soup.select("img")):
         image["decoding"] = "async"
         if number:
@@ -84,7 +102,7 @@ def describe(soup, limit=160):
     text = " ".join(" ".join(p.get_text().split()) for p in soup.select("section > p")[:2])
     if len(text) <= limit:
         return text
-    end = max(text.rfind(mark, 0, limit) for mark in (". ", "? ", ": "))
+    end = max(text.rfind(mark, 0, limit) for mark in (". ", "? ", ": ", "。", "？", "："))
     return text[: end + 1] if end > 60 else text[: text.rfind(" ", 0, limit - 1)] + " …"
 
 
@@ -94,10 +112,29 @@ def own_sections(toc):
     return str(inner) if inner else ""
 
 
+def editions(app, pagename):
+    """Return language, folder, name and addresses of this page in every edition of the site."""
+    up = "../" * (pagename.count("/") + 1)
+    base = app.config.html_baseurl or up
+    return [
+        {
+            "language": language.replace("_", "-"),
+            "folder": words["edition"],
+            "name": words["name"],
+            "address": f"{up}{words['edition']}/{pagename}.html",
+            "alternate": f"{base.removesuffix(WORDS[app.config.language]['edition'] + '/')}"
+            f"{words['edition']}/{pagename}.html",
+        }
+        for language, words in WORDS.items()
+        if words["edition"] in app.config.html_theme_options.get("editions", "").split()
+    ]
+
+
 def fill_page(app, pagename, templatename, context, doctree):
     """Hand the templates what they show."""
     words = context["words"] = WORDS[app.config.language]
     context["author"] = app.config.author
+    context["editions"] = editions(app, pagename)
     context["css_files"] = context["script_files"] = []  # layout.html names the two that count
     if doctree is None:
         return
@@ -114,6 +151,10 @@ def fill_page(app, pagename, templatename, context, doctree):
 def setup(app):
     """Register the theme and what fills it."""
     app.add_html_theme("hands_on", HERE)
+    if app.config.language == "zh_CN":
+        from .search_chinese import SearchChineseOfBook
+
+        app.add_search_language(SearchChineseOfBook)
     # Jupyter Book sets this for an extension that is not loaded.
     app.add_config_value("comments_config", {}, "")
     app.connect("html-page-context", fill_page, priority=900)

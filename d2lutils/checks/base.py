@@ -19,7 +19,7 @@ import sysconfig
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten
 
+from d2lutils.words import in_each, say, spans
+
+_RIGHT = "right, on fresh random inputs"
 TIME_LIMIT = 10.0  # seconds; a right answer needs less than two
 TASKS: dict[str, "Task"] = {}
 _NOT_THE_LEARNERS = [Path(__file__).parent, Path(torch.__file__).parent] + [
@@ -87,8 +90,8 @@ class Result:
         Whether every property held.
     diagnosis : str
         What is wrong, in a few words; empty if nothing is.
-    hint : str
-        A sentence or two that lead on; empty if nothing is wrong.
+    template, values : str, dict
+        The hint, with `{…}`, and what to fill in.
     seed : int
         Repeats this very check: ``check(name, answer, seed=seed)``.
     """
@@ -96,23 +99,31 @@ class Result:
     name: str
     passed: bool
     diagnosis: str = ""
-    hint: str = ""
-    seed: int = field(default=0, repr=False)
+    template: str = ""
+    values: Mapping = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def hint(self) -> str:
+        """A sentence or two that lead on, in English; empty if nothing is wrong."""
+        return say(self.template, "en", **self.values)
 
     def __repr__(self) -> str:
+        """Show the result in a terminal, in the language of the notebook."""
         if self.passed:
-            return f"✓ {self.name}: right, on fresh random inputs"
-        return f"✗ {self.name}: {self.diagnosis}\n  {self.hint}"
+            return f"✓ {self.name}: {say(_RIGHT)}"
+        return f"✗ {self.name}: {say(self.diagnosis)}\n  {say(self.template, **self.values)}"
 
     def _repr_html_(self) -> str:
         # The colours are the result's own: it must be legible on a light and on a dark page.
         if self.passed:
             mark, ink, ground, edge = "✓", "#0f3d1e", "#e9f6ec", "#1a7f37"
-            words = "right, on fresh random inputs"
+            words = spans(in_each(_RIGHT))
         else:
             mark, ink, ground, edge = "✗", "#4a2500", "#fff3e3", "#b35900"
-            words = f"<b>{_code(self.diagnosis)}</b>"
-        hint = f'<div style="margin-top:.3em">{_code(self.hint)}</div>' if self.hint else ""
+            words = f"<b>{spans(in_each(self.diagnosis), _code)}</b>"
+        hint = spans(in_each(self.template, **self.values), _code) if self.template else ""
+        hint = hint and f'<div style="margin-top:.3em">{hint}</div>'
         return (
             f'<div class="d2l-check" style="color:{ink};background:{ground};'
             f'border-left:.3em solid {edge};padding:.4em .8em;overflow-wrap:anywhere">'
@@ -349,7 +360,7 @@ def run(name: str, answer: object, seed: int | None = None) -> Result:
             reaper.join(1.0)  # most have stopped by then; the notebook waits no longer
     if wrong is None:
         return Result(name, True, seed=seed)
-    return Result(name, False, wrong.diagnosis, wrong.hint.format(**wrong.values), seed)
+    return Result(name, False, wrong.diagnosis, wrong.hint, wrong.values, seed)
 
 
 @contextmanager
@@ -469,7 +480,7 @@ def _fits(call: str, answer: object) -> None:
     expect(
         answer is not None and answer is not ...,
         "nothing returned",
-        "There is no answer yet: replace the `...` by `{call}`.",
+        "There is no answer yet: write `{call}` where the `...` stands.",
         call=call,
     )
     expect(

@@ -11,6 +11,7 @@ import sys
 import torch
 
 import d2lutils
+from d2lutils.words import say
 
 _CHECKS = "d2lutils.checks"
 
@@ -28,7 +29,8 @@ def grade(name: str, answer: object) -> None:
         sys.modules.update(held)
         d2lutils.checks = held.get(_CHECKS)
     if not result.passed:
-        raise AssertionError(f"{result.diagnosis}: {result.hint}")
+        hint = say(result.template, **result.values)
+        raise AssertionError(f"{say(result.diagnosis)}: {hint}")
 
 
 def _take_out() -> dict:

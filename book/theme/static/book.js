@@ -12,10 +12,10 @@ function show(theme) {
   page.dataset.theme = theme;
   switchButton.setAttribute("aria-pressed", theme === "dark");
 }
-function chosen(theme) { // reads, or with an argument writes; a browser may refuse both
+function remembered(name, value) { // reads, or with a value writes; a browser may refuse both
   try {
-    if (theme) localStorage.setItem("theme", theme);
-    return localStorage.getItem("theme");
+    if (value) localStorage.setItem(name, value);
+    return localStorage.getItem(name);
   } catch {
     return null;
   }
@@ -23,11 +23,23 @@ function chosen(theme) { // reads, or with an argument writes; a browser may ref
 show(page.dataset.theme);
 switchButton.addEventListener("click", () => {
   show(page.dataset.theme === "dark" ? "light" : "dark");
-  chosen(page.dataset.theme);
+  remembered("theme", page.dataset.theme);
 });
 systemIsDark.addEventListener("change", () => {
-  if (!chosen()) show(systemIsDark.matches ? "dark" : "light");
+  if (!remembered("theme")) show(systemIsDark.matches ? "dark" : "light");
 });
+
+// ---------------------------------------------------------------- the other edition
+
+/** Lead to the same section, whose number is the same there; or keep what an explorer shows. */
+for (const link of document.querySelectorAll("a.edition")) {
+  link.addEventListener("click", () => {
+    remembered("edition", link.dataset.edition);
+    const above = [...document.querySelectorAll(":is(h2, h3, h4) > span[id]")]
+      .filter((mark) => mark.getBoundingClientRect().top < innerHeight / 3);
+    link.hash = location.hash.includes("=") ? location.hash : (above.at(-1)?.id ?? "");
+  });
+}
 
 // ---------------------------------------------------------------- code
 
