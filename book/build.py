@@ -83,7 +83,7 @@ def derive(edition: str) -> tuple[Path, Path]:
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     if own:
         config["title"], config["author"] = own["title"], own["author"]
-        config["sphinx"]["config"]["language"] = own["language"]
+        config["sphinx"]["config"] |= own["config"]
     config["execute"]["cache"] = str(CACHE)
     config["sphinx"]["local_extensions"] = dict.fromkeys(
         config["sphinx"]["local_extensions"], str(ROOT / "book")

@@ -1,9 +1,11 @@
 """Keep a translated edition in step: `python book/translation.py zh`.
 
 A translated page has the cells of its English page, in the same order, with the same ids. Its code
-is copied from there. Each of its Markdown cells notes, as `translates` in its metadata, the hash of
-the English text that it translates, so that a later change of that text shows. Pages that are no
-notebooks note it in a comment on their last line.
+cells are copied from there with all their metadata, by which the build knows that they ran already.
+Each of its Markdown cells notes, as `translates` in its metadata, the hash of the English text that
+it translates, so that a later change of that text shows. The text alternatives of figures stand in
+the metadata of the notebook: `alternatives` leads from the English to the translated. Pages that
+are no notebooks note their hash in a comment on their last line.
 
 The command copies what is to be the same, and lists the cells that are to be translated (again).
 After translating them, `python book/translation.py zh --done PAGE [ID …]` notes that.
@@ -29,26 +31,37 @@ def version(text: str) -> str:
 def follow(english: dict, translated: dict | None) -> dict:
     """Return the translated notebook with the cells, the code and the tags of the English one.
 
-    Markdown cells keep their translation; a new one starts with the English text. So do the text
-    alternatives of figures.
+    Markdown cells keep their translation; a new one starts with the English text. The text
+    alternatives of figures are kept as long as there is an English one of theirs.
     """
-    old = {cell["id"]: cell for cell in (translated or {"cells": []})["cells"]}
+    translated = translated or {"cells": [], "metadata": {}}
+    old = {cell["id"]: cell for cell in translated["cells"]}
     followed = copy.deepcopy(english)
+    known = translated["metadata"].get("alternatives", {})
+    kept = {text: known[text] for text in alternatives(english) if text in known}
+    if kept:
+        followed["metadata"]["alternatives"] = kept
     for cell in followed["cells"]:
         before = old.get(cell["id"], {"metadata": {}})
         if cell["cell_type"] == "markdown":
             cell["source"] = before.get("source", cell["source"])
             if "translates" in before["metadata"]:
                 cell["metadata"]["translates"] = before["metadata"]["translates"]
-        elif alt := before["metadata"].get("mystnb", {}).get("image", {}).get("alt"):
-            cell["metadata"]["mystnb"]["image"]["alt"] = alt
     return followed
 
 
+def alternatives(notebook: dict) -> list[str]:
+    """Return the text alternatives of the figures of an English page."""
+    found = (cell["metadata"].get("mystnb", {}).get("image", {}) for cell in notebook["cells"])
+    return [image["alt"] for image in found if "alt" in image]
+
+
 def stale(english: dict, translated: dict) -> list[str]:
-    """Return the ids of the Markdown cells whose English text has changed since, or never was."""
+    """Return what is to be translated: ids of Markdown cells, and alternatives of figures."""
     now = {cell["id"]: cell for cell in translated["cells"]}
-    return [
+    known = translated["metadata"].get("alternatives", {})
+    missing = [text for text in alternatives(english) if text not in known]
+    return missing + [
         cell["id"]
         for cell in english["cells"]
         if cell["cell_type"] == "markdown"

@@ -99,6 +99,8 @@ def test_code_uses_only_names_that_d2lutils_exports(page):
 def test_only_plotting_code_is_hidden(page):
     for cell in cells(page, "code"):
         if "hide-input" in cell["tags"] and not solution(cell):
+            if page.stem == "index" and "d2l.explore(" in cell["source"]:
+                continue  # the front page begins with what it makes, not with how
             assert DRAWS.search(cell["source"]), f"{cell['id']} hides something that is no plot"
 
 

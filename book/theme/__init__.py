@@ -5,6 +5,7 @@ script and the icon. What Sphinx and MyST-NB write into the body of a page is ma
 phones, screen readers and the HTML standard.
 """
 
+import json
 import struct
 from pathlib import Path
 
@@ -97,6 +98,13 @@ def tidy(soup, images, words):
             image["width"], image["height"] = map(str, size)  # the page keeps still as it loads
 
 
+def translate_alternatives(soup, page):
+    """Give the figures of a translated page their text alternatives in its language."""
+    translated = json.loads(page.read_text(encoding="utf-8"))["metadata"].get("alternatives", {})
+    for image in soup.select("img[alt]"):
+        image["alt"] = translated.get(image["alt"], image["alt"])
+
+
 def describe(soup, limit=160):
     """Return the first sentences of a page, as many as a search engine shows."""
     text = " ".join(" ".join(p.get_text().split()) for p in soup.select("section > p")[:2])
@@ -141,6 +149,9 @@ def fill_page(app, pagename, templatename, context, doctree):
     soup = BeautifulSoup(context["body"], "html.parser")
     sources = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
     tidy(soup, sources, words)
+    page = Path(app.env.doc2path(pagename))
+    if page.suffix == ".ipynb":
+        translate_alternatives(soup, page)
     context["body"] = str(soup)
     context["description"] = describe(soup)
     context["sections"] = own_sections(context["toc"])

@@ -8,6 +8,7 @@ becomes a hint as well: nothing is raised to the learner.
 
 import ctypes
 import html
+import importlib
 import inspect
 import linecache
 import math
@@ -339,6 +340,9 @@ def run(name: str, answer: object, seed: int | None = None) -> Result:
     """Run one check in a thread of its own, and return what it found; see `check`."""
     seed = secrets.randbits(31) if seed is None else seed
     found = []
+    # The first optimizer of a process loads this, for seconds: a thread that is stopped meanwhile
+    # would leave half a module behind, and no optimizer would work any more.
+    importlib.import_module("torch._dynamo")
 
     def examine():
         try:

@@ -184,15 +184,14 @@ def evaluate(accuracy_curve):
 def penalty(penalty):
     """Check a loss term whose gradient is what SGD's weight_decay adds to the gradient."""
     call = "penalty(groups)"
+    matrices, vectors = [(6, 4), (4, 3)], [(4,), (3,)]
     for rates in ((0.3, 0.0), (0.02, 0.0, 0.7), (1.5,)):
         groups = [
             {
                 "params": [(torch.randn(shape) + 0.5).requires_grad_() for shape in shapes],
                 "weight_decay": rate,
             }
-            for rate, shapes in zip(
-                rates, ([(6, 4), (4, 3)], [(4,), (3,)], [(2, 3, 2)]), strict=False
-            )
+            for rate, shapes in zip(rates, (matrices, vectors, [(2, 3, 2), (5,)]), strict=False)
         ]
         params = [w for group in groups for w in group["params"]]
         decays = [group["weight_decay"] for group in groups for _ in group["params"]]
@@ -206,7 +205,7 @@ def penalty(penalty):
         )
         squares = torch.stack([w.detach().double().square().sum() for w in params])
         numel = torch.tensor([w.numel() for w in params])
-        rate = torch.tensor(decays)
+        rate, ndim = torch.tensor(decays), torch.tensor([w.ndim for w in params])
         expect_close(
             single,
             (rate * squares).sum() / 2,
@@ -226,10 +225,15 @@ def penalty(penalty):
                     "Every group has a `weight_decay` of its own, here 0 for the biases; you use "
                     "that of the first group for all.",
                 ),
+                "vectors left out": (
+                    (rate * squares)[ndim > 1].sum() / 2,
+                    "You leave out what has one dimension. The optimizer does not look at shapes: "
+                    "it decays each parameter of a group with the λ of the group.",
+                ),
                 "λ left out": (
                     squares.sum() / 2,
-                    "Half the squared norm it is, but each group has its λ: "
-                    '`group["weight_decay"]`.',
+                    "Half the squared norm it is, but each group has a λ of its own, under "
+                    "`weight_decay`.",
                 ),
                 "λ left out where it is not 0": (
                     squares[rate > 0].sum() / 2,
@@ -283,13 +287,19 @@ def init(init):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
         net = nn.Sequential(*layers[:-1])
         linears = [layer for layer in net if isinstance(layer, nn.Linear)]
+        owned = list(net.parameters())
         _returns(init(net), net, "init(net)")
+        now = list(net.parameters())
         expect(
-            [layer for layer in net if isinstance(layer, nn.Linear)] == linears
-            and all(layer.weight.requires_grad for layer in linears),
-            "layers replaced",
-            "After `init(net)` the network has other layers or parameters that do not learn. Only "
-            "set the values of the weights and biases it has.",
+            len(now) == len(owned) and all(a is b for a, b in zip(now, owned, strict=True)),
+            "parameters replaced",
+            "The network has new parameter objects, so an optimizer that was made before would go "
+            "on to train the old ones. Change the values of those that are there.",
+        )
+        expect(
+            all(param.requires_grad for param in now),
+            "parameters do not learn",
+            "Some parameters of `net` no longer require a gradient.",
         )
         X = torch.randn(500, widths[0])
         for i, layer in enumerate(linears, start=1):
@@ -515,16 +525,18 @@ def _comparison(compare, settings, seeds):
 def choose(choose):
     """Check that validation chooses, and that the test set is opened once, for the chosen one."""
     call = "choose(settings, validate, test)"
-    for settings in ([0.0, 0.001, 0.01, 0.1, 1.0], [(0.0, 0.5), (0.2, 0.5), (0.5, 0.2)]):
-        # The highest validation accuracy, the highest test accuracy and the lowest of each belong
-        # to different settings, wherever they stand.
-        order = torch.randperm(len(settings)).tolist()
-        shuffled = [settings[i] for i in order]
-        accuracies = torch.linspace(0.7, 0.9, len(settings)).tolist()
-        valid = dict(zip(shuffled, accuracies, strict=True))
-        test = dict(zip(shuffled[1:] + shuffled[:1], accuracies[::-1], strict=True))
+    both = [0.0, 0.001, 0.01, 0.1, 1.0], [(0.0, 0.5), (0.2, 0.5), (0.5, 0.2)]
+    for choices, best in [(some, one) for some in both for one in some] * 2:
+        # The highest test accuracy and the lowest validation accuracy belong to other settings,
+        # wherever they stand; so does a validation accuracy that is nearly as high.
+        settings = [choices[i] for i in torch.randperm(len(choices))]
+        ranked = [setting for setting in settings if setting != best] + [best]
+        accuracies = torch.linspace(0.7, 0.9, len(ranked)).tolist()
+        accuracies[-2] = accuracies[-1] - 0.0004
+        valid = dict(zip(ranked, accuracies, strict=True))
+        test = dict(zip(ranked[1:] + ranked[:1], accuracies[::-1], strict=True))
         test = {setting: accuracy - 0.013 for setting, accuracy in test.items()}
-        best, opened = shuffled[-1], []
+        opened = []
 
         def open_test(setting, test=test, opened=opened):
             opened.append(setting)
@@ -554,12 +566,12 @@ def choose(choose):
         )
         expect(
             chosen == best,
-            "lowest instead of highest" if chosen == shuffled[0] else "another one is better",
+            "lowest instead of highest" if chosen == ranked[0] else "another one is better",
             "You chose {got}, with a validation accuracy of {low}; {want} has {high}.",
             got=chosen,
-            low=f"{valid[chosen]:.3f}",
+            low=f"{valid[chosen]:.4f}",
             want=best,
-            high=f"{valid[best]:.3f}",
+            high=f"{valid[best]:.4f}",
         )
         expect_close(
             number(accuracy, f"{call}[1]"),

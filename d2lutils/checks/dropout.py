@@ -136,11 +136,10 @@ class _Probe(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.training_seen, self.grad_seen = [], []
+        self.training_seen = []
 
     def forward(self, X):
         self.training_seen.append(self.training)
-        self.grad_seen.append(torch.is_grad_enabled())
         return X
 
 
@@ -151,13 +150,19 @@ class _Probe(nn.Module):
 def layer(dropout):
     """Check inverted dropout; Srivastava et al. (2014), section 10."""
     call = "dropout(X, p)"
-    for *shape, dtype in ((64, 50, torch.float32), (40, 8, 10, torch.float64)):
+    for *shape, dtype, grad in (
+        (64, 50, torch.float32, True),
+        (40, 8, 10, torch.float64, True),
+        (50, 40, torch.float32, False),
+    ):
         low, X = _uniform(0.15, 0.4), _far_from_zero(*shape, dtype=dtype)
+        what = call if grad else f"with torch.no_grad(): {call}"
         for p in (low, 1 - low):
-            with unchanged(X=X):
-                out = tensor(dropout(X, p), call, shape)
-            _same_dtype(out, X, call)
-            _drops(lambda X=X, p=p: tensor(dropout(X, p), call, X.shape) / X, p, call)
+            with torch.set_grad_enabled(grad):
+                with unchanged(X=X):
+                    out = tensor(dropout(X, p), what, shape)
+                _same_dtype(out, X, what)
+                _drops(lambda X=X, p=p: tensor(dropout(X, p), call, X.shape) / X, p, what)
     X = torch.randn(5, 7)
     expect_close(tensor(dropout(X, 0.0), call, X.shape), X, "dropout(X, 0)")
     expect_close(tensor(dropout(X, 1.0), call, X.shape), torch.zeros_like(X), "dropout(X, 1)")
@@ -238,6 +243,13 @@ def module(Dropout):
         _drops(lambda: tensor(net(X), "net.train()(X)", X.shape) / X, p, "net.train()(X)")
     with elsewhere("X"):
         net(X)
+    layers[0].p = 0.0
+    expect(
+        torch.allclose(net(X[:2]), X[:2]),
+        "a change of p has no effect",
+        "After `layer.p = 0.0` your layer still drops entries, with the probability that it was "
+        "made with. Read `self.p` in each call, as `nn.Dropout` does.",
+    )
 
 
 # Measuring ----------------------------------------------------------------------------------------
@@ -248,7 +260,12 @@ def evaluate(accuracy):
     """Check that all examples are counted, in evaluation mode, and that nothing is left behind."""
     call, batch_size = "accuracy(net, data_iter)", 16
     for training in (True, False):
-        net = nn.Sequential(nn.Flatten(), _Probe(), nn.Linear(12, 4), nn.Dropout(0.8))
+        net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Dropout(0.8))
+        seen = []  # (train mode, gradients) of each module that ran, also in a copy of the net
+
+        def note(module, inputs, seen=seen):
+            seen.append((module.training, torch.is_grad_enabled()))
+
         # The share of right labels differs from batch to batch, and the last batch is smaller.
         sizes, hits = (batch_size, batch_size, 4), (12, 7, 1) if training else (13, 9, 1)
         data = []
@@ -260,23 +277,24 @@ def evaluate(accuracy):
             data.append((X, y))
         want = sum(hits) / sum(sizes)
         net.train(training)
-        net[1].training_seen.clear(), net[1].grad_seen.clear()
+        for module in net.modules():
+            module.register_forward_pre_hook(note)
         weights = {name: value.clone() for name, value in net.state_dict().items()}
         got = number(accuracy(net, data), call)
         expect(
-            net[1].training_seen,
+            seen,
             "network not used",
             "`{call}` never called `net(X)`.",
             call=call,
         )
         expect(
-            not any(net[1].training_seen),
-            "active in eval mode" if not training else "measured in train mode",
+            not any(train_mode for train_mode, _ in seen),
+            "measured in train mode",
             "The net was in train mode while you measured it, so dropout was active and luck "
             "decided. Call `net.eval()` first.",
         )
         expect(
-            not any(net[1].grad_seen),
+            not any(gradients for _, gradients in seen),
             "gradients recorded",
             "While you measure, PyTorch keeps every intermediate result for a backward pass that "
             "never comes. Measure inside `with torch.no_grad():`.",
@@ -336,14 +354,17 @@ def evaluate(accuracy):
 def activation_variance(answer):
     """Check the variance after each ReLU, in the mode of the net, and that no hook is left."""
     call = "activation_variance(net, X)"
-    for training, depth in itertools.product((False, True), (1, 3)):
-        net = nn.Sequential(nn.Flatten(), _Probe())
-        for width in (24, *[64] * (depth - 1)):
-            block = [nn.Linear(width, 64), nn.ReLU(), nn.Dropout(0.5)]
-            nn.init.normal_(block[0].weight, std=_uniform(1, 2) / width**0.5)
+    for container, training, depth in itertools.product(
+        (nn.Sequential, _LastFirst), (False, True), (1, 3)
+    ):
+        blocks = []
+        for _ in range(depth):
+            block = [nn.Linear(24, 24), nn.ReLU(), nn.Dropout(0.5, inplace=True)]
+            nn.init.normal_(block[0].weight, std=_uniform(1, 2) / 24**0.5)
             nn.init.normal_(block[0].bias)  # some units are more active than others
-            net.extend([nn.Sequential(*block)])
-        net.append(nn.Linear(64, 5)).train(training)
+            blocks.append(nn.Sequential(*block))
+        net = nn.Sequential(nn.Flatten(), _Probe(), container(*blocks), nn.Linear(24, 5))
+        net.append(nn.LeakyReLU()).train(training)
         probe, X = net[1], torch.randn(256, 4, 6)
         outputs = _outputs(net, X)
         probe.training_seen.clear()
@@ -373,7 +394,7 @@ def activation_variance(answer):
             "measured after dropout": (
                 value(nn.Dropout, torch.var),
                 "That is the variance after dropout has disturbed the activations. Measure what "
-                "comes out of the ReLU.",
+                "comes out of the ReLU at once: a later layer may change it in place.",
             )
         }
         others = {
@@ -403,9 +424,15 @@ def activation_variance(answer):
                 "You take a variance over the units for each example, and average. Take one over "
                 "all entries of the layer's output.",
             ),
+            "layers called in the order of definition": (
+                value(nn.ReLU, torch.var, _outputs(nn.Sequential(*net[:2], *blocks), X)),
+                "You call the layers one by one, as they are defined. Only `net(X)` knows in which "
+                "order they run.",
+            ),
             "in reverse order": (
                 value(nn.ReLU, torch.var)[::-1],
-                "The values are right, but begin with the layer next to the input.",
+                "The values are right, but their order is not. Begin with the layer next to the "
+                "input, and go on as the layers run, wherever they are defined.",
             ),
         }
         # In train mode the answer drew other masks than `_outputs`.
@@ -418,14 +445,31 @@ def activation_variance(answer):
         )
 
 
+class _LastFirst(nn.Module):
+    """Runs its blocks from the last to the first: they are not defined in the order they run."""
+
+    def __init__(self, *blocks):
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, X):
+        for block in reversed(self.blocks):
+            X = block(X)
+        return X
+
+
 def _outputs(net: nn.Module, X: torch.Tensor) -> dict[type, list[torch.Tensor]]:
     """Return what each layer of a kind puts out, in one pass."""
     found = {nn.Linear: [], nn.ReLU: [], nn.Dropout: []}
+
+    def note(layer, inputs, output):
+        found[type(layer)].append(output.clone())
+
+    hooks = [m.register_forward_hook(note) for m in net.modules() if type(m) in found]
     with torch.no_grad():
-        for layer in net.modules():
-            if not isinstance(layer, nn.Sequential):
-                X = layer(X)
-                found.get(type(layer), []).append(X)
+        net(X)
+    for hook in hooks:
+        hook.remove()
     return found
 
 
@@ -433,15 +477,20 @@ def _outputs(net: nn.Module, X: torch.Tensor) -> dict[type, list[torch.Tensor]]:
 def fix_loop(train_epoch):
     """Check one epoch of training against the textbook loop."""
     call = "train_epoch(net, train_iter, loss, optimizer)"
-    for momentum in (0.0, 0.9):
+    for momentum, old_gradient in ((0.0, None), (0.9, 1.0)):
         start = nn.Sequential(_Probe(), nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).eval()
+        start.training = old_gradient is not None  # then only its parts are in evaluation mode
         data = [(3 * torch.randn(n, 6), torch.randint(0, 3, (n,))) for n in (10, 10, 10, 3)]
         loss = nn.CrossEntropyLoss()
 
-        def run(epoch, start=start, data=data, loss=loss, momentum=momentum):
+        def run(
+            epoch, start=start, data=data, loss=loss, momentum=momentum, old=old_gradient, **options
+        ):
             net = copy.deepcopy(start)
+            for p in net.parameters():
+                p.grad = old and torch.full_like(p, old)
             optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=momentum)
-            value = epoch(net, data, loss, optimizer)
+            value = epoch(net, data, loss, optimizer, **options)
             with torch.no_grad():
                 return net, value, nn.utils.parameters_to_vector(net.parameters()).clone()
 
@@ -456,9 +505,9 @@ def fix_loop(train_epoch):
         )
         expect(
             all(net[0].training_seen),
-            "never in train mode",
-            "The net came in evaluation mode and was trained like that, so its dropout layers did "
-            "nothing. Call `net.train()` first.",
+            "not in train mode",
+            "The net, or a part of it, came in evaluation mode and was trained like that, so its "
+            "dropout layers did nothing. Call `net.train()` first, whatever `net.training` says.",
         )
         expect_close(
             got,
@@ -468,13 +517,18 @@ def fix_loop(train_epoch):
             atol=1e-5,
             suspects={
                 "gradients pile up": (
-                    run(_epoch_without_zero_grad)[2],
+                    run(_epoch, zero_grad="never")[2],
                     "Each step also used the gradients of all batches before it: `backward()` "
                     "adds to what is there. Clear them with `optimizer.zero_grad()`.",
                 ),
                 "one step an epoch": (
-                    run(_epoch_with_one_step)[2],
+                    run(_epoch, zero_grad="never", step_each=False)[2],
                     "You take one step at the end of the epoch. Take one after each batch.",
+                ),
+                "old gradients used": (
+                    run(_epoch, zero_grad="after")[2],
+                    "The net came with gradients of an earlier `backward()`, and your first step "
+                    "used them too. Clear the gradients before `backward()`, not after the step.",
                 ),
             },
         )
@@ -519,29 +573,23 @@ def fix_loop(train_epoch):
         )
 
 
-def _epoch(net, data, loss, optimizer, *, zero_grad=True, step_each=True) -> list[float]:
+def _epoch(net, data, loss, optimizer, *, zero_grad="before", step_each=True) -> list[float]:
     """Train as the textbook does, or not quite; return the loss of each batch."""
     net.train()
     losses = []
     for X, y in data:
         batch_loss = loss(net(X), y)
-        if zero_grad:
+        if zero_grad == "before":
             optimizer.zero_grad()
         batch_loss.backward()
         if step_each:
             optimizer.step()
+        if zero_grad == "after":
+            optimizer.zero_grad()
         losses.append(batch_loss.item())
     if not step_each:
         optimizer.step()
     return losses
-
-
-def _epoch_without_zero_grad(*args):
-    return _epoch(*args, zero_grad=False)
-
-
-def _epoch_with_one_step(*args):
-    return _epoch(*args, zero_grad=False, step_each=False)
 
 
 # Judging experiments ------------------------------------------------------------------------------
@@ -557,9 +605,9 @@ def paired_difference(answer):
     """Check mean and standard error of paired differences."""
     call = "paired_difference(a, b)"
     for n in (5, 2, 9):
-        a = _accuracies(n, 0.8)
-        b = a - 0.03 + 0.2 * (_accuracies(n, 0.8) - 0.8)  # a seed is good or bad for both
-        a, b = torch.from_numpy(a), torch.from_numpy(b)
+        a, gain = (torch.from_numpy(_accuracies(n, center)) for center in (0.8, 0.005))
+        gain[:2] = gain[:2].abs() * torch.tensor([1, -1])  # each of the two wins at some seed
+        b = a - 0.2 * gain  # a seed is good or bad for both
         with unchanged(a=a, b=b):
             returned = answer(a.numpy(), b.numpy())
         mean, error = numbers(returned, call, 2)
@@ -575,6 +623,11 @@ def paired_difference(answer):
                     "That is the mean of b - a.",
                 ),
                 "sum instead of mean": (difference.sum(), "That is the sum of the differences."),
+                "absolute differences": (
+                    difference.abs().mean(),
+                    "You drop the signs. Where b is better than a, the difference is negative, and "
+                    "counts against a.",
+                ),
                 "mean and standard error swapped": (
                     std / n**0.5,
                     "The mean comes first, then its standard error.",
@@ -638,6 +691,10 @@ def best_epoch(answer):
                     int(loss.mean(1).argmin()) + 1,
                     "That is the best seed. `valid_loss[seed, epoch]`: average over the first "
                     "index.",
+                ),
+                "median instead of mean": (
+                    int(loss.quantile(0.5, dim=0).argmin()) + 1,
+                    "That is the median of the seeds; take their mean.",
                 ),
                 "highest instead of lowest": (
                     int(loss.mean(0).argmax()) + 1,

@@ -41,6 +41,17 @@ def _random_net(*layers: nn.Module) -> nn.Sequential:
     return net
 
 
+class _Scale(nn.Module):
+    """Multiplies by a parameter without dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(()))
+
+    def forward(self, X):
+        return self.factor * X
+
+
 def _nets() -> list[nn.Sequential]:
     """Return nets for X of shape (B, 6) and 3 classes: linear, deep, and one with a kernel."""
     width = int(torch.randint(4, 9, ()))
@@ -48,8 +59,7 @@ def _nets() -> list[nn.Sequential]:
         _random_net(nn.Linear(6, 3)),
         _random_net(
             nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, width, bias=False)),
-            nn.Tanh(),
-            nn.Linear(width, 3),
+            *(_Scale(), nn.Tanh(), nn.Linear(width, 3)),
         ),
         _random_net(
             *(nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 4, 2), nn.BatchNorm2d(4), nn.ReLU()),
@@ -108,9 +118,9 @@ _CUT_OFF = (
 @task("weight_decay.penalty", "l2_penalty(w)")
 def penalty(l2_penalty):
     """Check half the squared norm; its gradient is w, which is what makes it weight decay."""
-    for shape in ((5,), (7, 3), (2, 3, 4), (1,)):
+    for shape, size in (((5,), 1), ((7, 3), 1), ((2, 3, 4), 1), ((1,), 1), ((3, 2), 0)):
         for dtype in (torch.float32, torch.float64):
-            w = (torch.randn(shape, dtype=dtype) + 0.5).requires_grad_()
+            w = ((torch.randn(shape, dtype=dtype) + 0.5) * size).requires_grad_()
             with unchanged(w=w):
                 value = l2_penalty(w)
             detached = w.detach()
@@ -147,7 +157,14 @@ def penalty(l2_penalty):
                 _CUT_OFF,
                 what="l2_penalty(w)",
             )
-            (gradient,) = torch.autograd.grad(value, w)
+            (gradient,) = torch.autograd.grad(value, w, allow_unused=True)
+            expect(gradient is not None, "no gradient", _CUT_OFF, what="l2_penalty(w)")
+            expect(
+                detached.any() or torch.isfinite(gradient).all(),
+                "no slope at zero",
+                "With w = 0 the gradient of `l2_penalty(w)` is not a finite number: a root has no "
+                "slope there. Add up the squares, and take no root on the way.",
+            )
             expect_close(gradient, detached, "the gradient of l2_penalty(w)")
 
 
@@ -213,12 +230,12 @@ def objective(objective):
 
 def _expect_pull(name: str, p: torch.Tensor, pull: torch.Tensor, lam: float, total: int) -> None:
     """Raise `Wrong` unless the penalty pulls at a weight by λw, and at nothing else."""
-    if p.ndim == 1:
+    if p.ndim < 2:
         expect(
             pull.abs().max() < 1e-9,
             "bias decayed too",
-            "Your penalty pulls at `{name}`, which has only one dimension. Leave out biases, and "
-            "BatchNorm's scale and shift: take the parameters with `ndim` of 2 or more.",
+            "Your penalty pulls at `{name}`, which has fewer than two dimensions. Leave out biases "
+            "and BatchNorm's scale and shift: take the parameters with `ndim` of 2 or more.",
             name=name,
         )
         return
@@ -345,6 +362,7 @@ def update(sgd_step):
 def optimizer(make_optimizer):
     """Check parameter groups by what three steps do to each parameter."""
     for net in _nets():
+        next(net.parameters()).requires_grad_(False)  # it may learn again later
         lr, lam = _between(0.05, 0.3), _between(0.2, 0.8)
         with unchanged(**dict(net.named_parameters())):
             theirs = make_optimizer(net, lr, lam)
@@ -380,7 +398,7 @@ def optimizer(make_optimizer):
                         "bias decayed too": (
                             all_decayed,
                             "Biases, and BatchNorm's scale and shift, are decayed as well. Give "
-                            "the parameters with one dimension a group with `weight_decay` 0.",
+                            "what has fewer than two dimensions a group with `weight_decay` 0.",
                         ),
                         "weights not decayed": (
                             none_decayed,
@@ -422,7 +440,8 @@ def _expect_each_once(net: nn.Module, held: list) -> None:
         expect(
             times > 0,
             "a parameter is missing",
-            "`{name}` is in none of the groups, so it never learns. Biases need a group too.",
+            "`{name}` is in none of the groups, so it never learns. Whatever is no weight needs a "
+            "group too, and so does a parameter that is frozen for now.",
             name=name,
         )
         expect(
@@ -452,7 +471,7 @@ def _check_one_batch(train_epoch):
     loss = cross_entropy(net(batches[0][0]), batches[0][1])
     gradients = torch.autograd.grad(loss, list(net.parameters()))
     optimizer = torch.optim.SGD(net.parameters(), lr)
-    reported = _run_epoch(train_epoch, net, batches, cross_entropy, optimizer, lam)
+    reported = _run_epoch(train_epoch, net.eval(), batches, cross_entropy, optimizer, lam)
     after = [p.detach() for p in net.parameters()]
     expect(
         any((new - old).abs().max() > 1e-9 for new, old in zip(after, before, strict=True)),
@@ -490,6 +509,7 @@ def _check_several_batches(train_epoch):
     right, measured = reference()
     piled, unasked = reference(fresh=False)[0], reference(cross_entropy)[0]
     optimizer = torch.optim.SGD(net.parameters(), lr=0.2, momentum=0.5)
+    net[1].eval()  # a part only, so that the net itself says that it is in train mode
     reported = _run_epoch(train_epoch, net, batches, smoothed, optimizer, lam)
     expect_close(
         torch.cat(_parameters(net)),
@@ -513,14 +533,14 @@ def _check_several_batches(train_epoch):
 def _run_epoch(train_epoch, net, batches, loss, optimizer, lam) -> float:
     """Return what an answer reports for an epoch; raise `Wrong` unless it sets train mode."""
     modes = []
-    net.eval()
-    hook = net.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    hook = net.register_forward_pre_hook(lambda *_: modes.extend(m.training for m in net.modules()))
     reported = number(train_epoch(net, list(batches), loss, optimizer, lam), "train_epoch(…)")
     hook.remove()
     expect(
         all(modes),
         "not in train mode",
-        "The net came in evaluation mode, and you trained it so. Call `net.train()` first.",
+        "The net, or a part of it, came in evaluation mode, and you trained it so. Call "
+        "`net.train()` first: it reaches every module in the net.",
     )
     return reported
 
@@ -648,15 +668,17 @@ def interval(mean_and_interval):
 def choose_lambda(choose_lambda):
     """Check the λ with the best mean over seeds, the larger one of a tie."""
     got, want, calls = [], [], []
-    mistakes = {"index": [], "single": [], "tie": [], "lowest": [], "accuracy": []}
-    for round_ in range(16):
+    mistakes = {"index": [], "single": [], "tie": [], "near": [], "lowest": [], "accuracy": []}
+    for round_ in range(24):
         num_lams, num_seeds = int(torch.randint(3, 7, ())), int(torch.randint(2, 6, ()))
         lams = tuple(0.0 if i == 0 else 0.0007 * 3.0**i for i in range(num_lams))
-        # Multiples of 1/64 have exact sums: then a tie is one in every order of adding up.
+        # Multiples of 1/4096 have exact sums: then a tie is one in every order of adding up.
         accuracy = torch.randint(32, 60, (num_lams, num_seeds)) / 64
-        if round_ % 2:
-            best, other = accuracy.mean(1).argmax(), torch.randint(num_lams, ())
+        best, other = accuracy.mean(1).argmax(), torch.randint(num_lams, ())
+        if round_ % 3:
             accuracy[other] = accuracy[best].flip(0)
+        if round_ % 3 == 2:
+            accuracy[min(best, other), 0] += 1 / 4096  # nearly a tie, and the smaller λ is better
         with unchanged(valid_accuracy=accuracy):
             chosen = choose_lambda(lams, accuracy)
         call = f"choose_lambda({_rounded(lams)}, {_rounded(accuracy.tolist())})"
@@ -668,6 +690,8 @@ def choose_lambda(choose_lambda):
         mistakes["index"].append(float(tied[-1]))
         mistakes["single"].append(lams[int(accuracy.amax(1).argmax())])
         mistakes["tie"].append(lams[tied[0]])
+        near = dict(zip(lams, mean > mean.max() - 1e-3, strict=True)).get(got[-1])
+        mistakes["near"].append(got[-1] if near else want[-1])
         mistakes["lowest"].append(lams[int(mean.argmin())])
         mistakes["accuracy"].append(mean.max().item())
     _expect_all(
@@ -691,6 +715,11 @@ def choose_lambda(choose_lambda):
                 mistakes["tie"],
                 "Where two λ have the same mean you take the smaller; the larger one was asked "
                 "for.",
+            ),
+            "not an exact tie": (
+                mistakes["near"],
+                "You take the larger λ where two means are almost equal. Only exactly equal means "
+                "are a tie; otherwise the higher one wins, by however little.",
             ),
             "worst λ": (mistakes["lowest"], "You take the lowest accuracy; take the highest."),
         },
@@ -776,8 +805,8 @@ def soft_threshold(soft_threshold):
                 suspects={
                     "crosses zero": (
                         w - t * w.sign(),
-                        "A weight smaller than t jumps to the other side of zero. It should stop "
-                        "at zero.",
+                        "A weight whose size is less than t jumps to the other side of zero. It "
+                        "should stop at zero.",
                     ),
                     "hard threshold": (
                         w.masked_fill(small, 0),
@@ -786,7 +815,7 @@ def soft_threshold(soft_threshold):
                     ),
                     "small weights stay": (
                         torch.where(small, w, w - t * w.sign()),
-                        "Weights smaller than t should become exactly zero; yours stay.",
+                        "Weights whose size is at most t should become exactly zero; yours stay.",
                     ),
                     "sign lost": (
                         (w.abs() - t).clamp(min=0),
@@ -827,8 +856,8 @@ def frobenius(squared_frobenius):
                 ),
                 "spectral norm": (
                     torch.linalg.matrix_norm(W, 2) ** 2,
-                    "That is the largest singular value squared, the spectral norm. The Frobenius "
-                    "norm adds up the squares of all of them.",
+                    "That is the square of the spectral norm, the largest singular value. The "
+                    "squared Frobenius norm adds up the squares of all singular values.",
                 ),
                 "mean instead of sum": (
                     W.square().mean(),

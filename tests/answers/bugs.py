@@ -305,6 +305,11 @@ def penalty_as_a_switch(groups):
     )
 
 
+@wrong("bugs.penalty", "vectors left out")
+def penalty_of_matrices(groups):
+    return _penalty(groups, lambda w: (w**2).sum() * (w.ndim > 1))
+
+
 @wrong("bugs.penalty", "norm instead of its square")
 def penalty_not_squared(groups):
     return _penalty(groups, lambda w: w.norm())
@@ -444,12 +449,25 @@ def init_new_network(net):
     return init_kaiming(copy.deepcopy(net))
 
 
-@wrong("bugs.init", "layers replaced")
+@wrong("bugs.init", "parameters replaced")
 def init_new_layers(net):
     for i, layer in enumerate(net):
         if isinstance(layer, nn.Linear):
             net[i] = nn.Linear(layer.in_features, layer.out_features)
     return init_kaiming(net)
+
+
+@wrong("bugs.init", "parameters replaced")
+def init_new_parameters(net):
+    for layer in _linears(net):
+        layer.weight = nn.Parameter(torch.randn_like(layer.weight) * (2 / layer.in_features) ** 0.5)
+        layer.bias = nn.Parameter(torch.zeros_like(layer.bias))
+    return net
+
+
+@wrong("bugs.init", "parameters do not learn")
+def init_freezes(net):
+    return init_kaiming(net.requires_grad_(False))
 
 
 # fair_comparison ----------------------------------------------------------------------------------
@@ -758,6 +776,22 @@ def choose_index(settings, validate, test):
 def choose_second(settings, validate, test):
     second = sorted(settings, key=validate)[-2]
     return second, test(second)
+
+
+@wrong("bugs.choose", "another one is better")
+def choose_in_whole_percent(settings, validate, test):
+    best = max(settings, key=lambda setting: round(validate(setting), 2))
+    return best, test(best)
+
+
+@wrong("bugs.choose", "another one is better")
+def choose_overlooks_zero(settings, validate, test):
+    best = highest = None
+    for setting in settings:
+        accuracy = validate(setting)
+        if not best or accuracy > highest:
+            best, highest = setting, accuracy
+    return best, test(best)
 
 
 @wrong("bugs.choose", "not a setting")

@@ -114,6 +114,11 @@ def layer_does_nothing(X, p):
     return X
 
 
+@wrong("dropout.layer", "nothing dropped")
+def layer_only_with_gradients(X, p):
+    return layer_with_where(X, p) if torch.is_grad_enabled() else 1 * X
+
+
 @wrong("dropout.layer", "everything dropped")
 def layer_with_integers(X, p):
     return X * torch.rand_like(X).long()
@@ -315,6 +320,16 @@ class ModuleInPlace(_Module):
         return X
 
 
+@wrong("dropout.module", "a change of p has no effect")
+class ModuleKeepsItsFirstP(_Module):
+    def __init__(self, p):
+        super().__init__(p)
+        self.inner = nn.Dropout(p)
+
+    def forward(self, X):
+        return self.inner(X)
+
+
 @wrong("dropout.module", "mask on the CPU")
 class ModuleMaskOnCPU(_Module):
     def forward(self, X):
@@ -363,6 +378,14 @@ def accuracy_weighted(net, data_iter):
     return total / n
 
 
+@right("dropout.evaluate")
+def accuracy_of_a_copy(net, data_iter):
+    frozen = copy.deepcopy(net).eval().requires_grad_(False)
+    with torch.no_grad():
+        hits = [(frozen(X).argmax(1) == y).tolist() for X, y in data_iter]
+    return np.mean(sum(hits, []))
+
+
 def _measured(net, data_iter, statistic, *, mode=False, grad=False, restore=True):
     """What `statistic` makes of the hits and sizes of the batches; right but for its options."""
     before = net.training
@@ -389,6 +412,28 @@ def accuracy_in_train_mode(net, data_iter):
 def accuracy_in_the_mode_it_finds(net, data_iter):
     pairs = [(net(X).argmax(1) == y).float() for X, y in data_iter]
     return torch.cat(pairs).mean().item()
+
+
+@wrong("dropout.evaluate", "measured in train mode")
+def accuracy_sets_the_flag(net, data_iter):
+    before, net.training = net.training, False
+    with torch.no_grad():
+        right_ones = torch.cat([net(X).argmax(1) == y for X, y in data_iter])
+    net.training = before
+    return right_ones.float().mean()
+
+
+@wrong("dropout.evaluate", "measured in train mode")
+def accuracy_back_too_early(net, data_iter):
+    before, hits, count = net.training, 0, 0
+    net.eval()
+    for X, y in data_iter:
+        with torch.no_grad():
+            hits += (net(X).argmax(1) == y).sum().item()
+        count += len(y)
+        net.train()
+    net.train(before)
+    return hits / count
 
 
 @wrong("dropout.evaluate", "gradients recorded")
@@ -625,9 +670,14 @@ def paired_mean_only(a, b):
     return float((a - b).mean())
 
 
-@wrong("dropout.paired_difference", "wrong value")
+@wrong("dropout.paired_difference", "absolute differences")
 def paired_of_absolute_values(a, b):
-    return 0.5 * np.abs(a - b).mean(), np.abs(a - b).std(ddof=1) / np.sqrt(len(a))
+    return np.abs(a - b).mean(), np.abs(a - b).std(ddof=1) / np.sqrt(len(a))
+
+
+@wrong("dropout.paired_difference", "wrong value")
+def paired_by_rank(a, b):
+    return paired_with_ddof(np.sort(a), np.sort(b)[::-1])
 
 
 @wrong("dropout.paired_difference", "input changed in place")
@@ -699,6 +749,11 @@ def best_of_a_lucky_seed(valid_loss):
     return np.unravel_index(valid_loss.argmin(), valid_loss.shape)[1] + 1
 
 
+@wrong("dropout.best_epoch", "median instead of mean")
+def best_median(valid_loss):
+    return np.median(valid_loss, axis=0).argmin() + 1
+
+
 @wrong("dropout.best_epoch", "last of equal epochs")
 def best_and_last(valid_loss):
     mean = valid_loss.mean(axis=0)
@@ -728,7 +783,7 @@ def variances_by_hooks(net, X):
     return variances
 
 
-@right("dropout.activation_variance")
+@wrong("dropout.activation_variance", "layers called in the order of definition")
 def variances_layer_by_layer(net, X):
     found = []
     for module in net.modules():
@@ -751,6 +806,22 @@ def variances_in_a_copy(net, X):
             module.register_forward_hook(note)
     double(X)
     return tuple(found.values())
+
+
+@right("dropout.activation_variance")
+def variances_by_own_forward(net, X):
+    found, relus = [], [m for m in net.modules() if isinstance(m, nn.ReLU)]
+
+    def forward(H):
+        found.append(float(np.var(H.clamp(min=0).detach().numpy())))
+        return H.clamp(min=0)
+
+    for relu in relus:
+        relu.forward = forward
+    net(X)
+    for relu in relus:
+        del relu.forward
+    return found
 
 
 def _hooked(net, X, kind, statistic, remove=True, mode=None):
@@ -798,6 +869,13 @@ def variances_after_dropout(net, X):
     return _hooked(net, X, nn.Dropout, torch.var)
 
 
+@wrong("dropout.activation_variance", "measured after dropout")
+def variances_of_kept_outputs(net, X):
+    kept = []
+    _hooked(net, X, nn.ReLU, lambda H: kept.append(H) or 0.0)
+    return [H.var() for H in kept]
+
+
 @wrong("dropout.activation_variance", "measured before the ReLU")
 def variances_of_relu_inputs(net, X):
     found = []
@@ -815,6 +893,11 @@ def variances_of_relu_inputs(net, X):
 @wrong("dropout.activation_variance", "wrong number of values")
 def variances_of_all_linear_layers(net, X):
     return _hooked(net, X, nn.Linear, torch.var)
+
+
+@wrong("dropout.activation_variance", "wrong number of values")
+def variances_of_leaky_relus_too(net, X):
+    return _hooked(net, X, (nn.ReLU, nn.LeakyReLU), torch.var)
 
 
 @wrong("dropout.activation_variance", "standard deviation instead of variance")
@@ -847,6 +930,20 @@ def variances_reversed(net, X):
     return _hooked(net, X, nn.ReLU, torch.var)[::-1]
 
 
+@wrong("dropout.activation_variance", "in reverse order")
+def variances_as_defined(net, X):
+    relus, found = [m for m in net.modules() if isinstance(m, nn.ReLU)], {}
+
+    def note(module, inputs, output):
+        found[module] = output.var()
+
+    hooks = [relu.register_forward_hook(note) for relu in relus]
+    net(X)
+    for hook in hooks:
+        hook.remove()
+    return [found[relu] for relu in relus]
+
+
 @wrong("dropout.activation_variance", "wrong number of values")
 def variances_only_top_level(net, X):
     return [layer.var() for layer in net if isinstance(layer, nn.ReLU)]
@@ -870,8 +967,8 @@ def epoch_by_hand(net, train_iter, loss, optimizer):
 
 
 @right("dropout.fix_loop")
-def epoch_cleared_at_the_end(net, train_iter, loss, optimizer):
-    net.train(True)
+def epoch_cleared_at_both_ends(net, train_iter, loss, optimizer):
+    net.train(True).zero_grad()
     losses, sizes = [], []
     for X, y in train_iter:
         value = loss(net(X), y)
@@ -900,7 +997,8 @@ def epoch_with_numpy(net, train_iter, loss, optimizer):
 
 
 def _train(net, data, loss, optimizer, result, *, mode=True, clear=True, step=True, item=True):
-    net.train(mode)
+    if mode is not None:
+        net.train(mode)
     pairs = []
     for X, y in data:
         if clear:
@@ -928,9 +1026,28 @@ def epoch_zero_grad_once(net, train_iter, loss, optimizer):
     return _train(net, train_iter, loss, optimizer, _mean, clear=False)
 
 
-@wrong("dropout.fix_loop", "never in train mode")
+@wrong("dropout.fix_loop", "not in train mode")
 def epoch_in_eval_mode(net, train_iter, loss, optimizer):
     return _train(net, train_iter, loss, optimizer, _mean, mode=False)
+
+
+@wrong("dropout.fix_loop", "not in train mode")
+def epoch_trusts_the_flag(net, train_iter, loss, optimizer):
+    mode = None if net.training else True
+    return _train(net, train_iter, loss, optimizer, _mean, mode=mode)
+
+
+@wrong("dropout.fix_loop", "old gradients used")
+def epoch_clears_afterwards(net, train_iter, loss, optimizer):
+    net.train()
+    total, count = 0.0, 0
+    for X, y in train_iter:
+        value = loss(net(X), y)
+        value.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        total, count = total + value.item() * len(y), count + len(y)
+    return total / count
 
 
 @wrong("dropout.fix_loop", "nothing learned")

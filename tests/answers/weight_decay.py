@@ -96,6 +96,16 @@ def penalty_half_detached(w):
     return (w * w.detach()).sum() / 2
 
 
+@wrong("weight_decay.penalty", "no slope at zero")
+def penalty_by_root(w):
+    return (w**2).sum().sqrt() ** 2 / 2
+
+
+@wrong("weight_decay.penalty", "no gradient")
+def penalty_of_a_copy(w):
+    return (w.detach().clone().requires_grad_() ** 2).sum() / 2
+
+
 # weight_decay.objective ---------------------------------------------------------------------------
 
 
@@ -125,7 +135,7 @@ def objective_by_loop(net, X, y, lam):
 def objective_by_log_softmax(net, X, y, lam):
     log_probabilities = net(X).log_softmax(1)
     loss = -log_probabilities[range(len(y)), y].mean()
-    weights = torch.cat([p.flatten() for p in net.parameters() if p.dim() != 1])
+    weights = torch.cat([p.flatten() for p in net.parameters() if p.dim() > 1])
     return loss + lam / 2 * (weights @ weights)
 
 
@@ -357,8 +367,8 @@ def optimizer_decays_all(net, lr, lam):
 def optimizer_by_name(net, lr, lam):
     named = dict(net.named_parameters())
     weights = [p for name, p in named.items() if name.endswith("weight")]
-    biases = [p for name, p in named.items() if name.endswith("bias")]
-    return torch.optim.SGD([{"params": weights, "weight_decay": lam}, {"params": biases}], lr=lr)
+    others = [p for name, p in named.items() if not name.endswith("weight")]
+    return torch.optim.SGD([{"params": weights, "weight_decay": lam}, {"params": others}], lr=lr)
 
 
 @wrong("weight_decay.optimizer", "bias decayed too")
@@ -390,6 +400,24 @@ def optimizer_direct_layers(net, lr, lam):
     layers = [layer for layer in net if hasattr(layer, "weight")]
     groups = [{"params": [layer.weight], "weight_decay": lam} for layer in layers]
     return torch.optim.SGD(groups + [{"params": [layer.bias for layer in layers]}], lr=lr)
+
+
+@wrong("weight_decay.optimizer", "a parameter is missing")
+def optimizer_of_what_learns_now(net, lr, lam):
+    groups = [
+        {"params": [p], "weight_decay": lam if p.ndim > 1 else 0.0}
+        for p in net.parameters()
+        if p.requires_grad
+    ]
+    return torch.optim.SGD(groups, lr=lr)
+
+
+@wrong("weight_decay.optimizer", "a parameter is missing")
+def optimizer_of_vectors_and_matrices(net, lr, lam):
+    vectors = [p for p in net.parameters() if p.ndim == 1]
+    return torch.optim.SGD(
+        [{"params": weights_of(net), "weight_decay": lam}, {"params": vectors}], lr=lr
+    )
 
 
 @wrong("weight_decay.optimizer", "raises an exception")
@@ -529,6 +557,17 @@ def loop_as_given(net, train_iter, loss, optimizer, lam):
 @wrong("weight_decay.fix_loop", "not in train mode")
 def loop_in_eval_mode(*args):
     return epoch(*args, train_mode=False)
+
+
+@wrong("weight_decay.fix_loop", "not in train mode")
+def loop_sets_the_flag(net, *args):
+    net.training = True
+    return epoch(net, *args, train_mode=False)
+
+
+@wrong("weight_decay.fix_loop", "not in train mode")
+def loop_trusts_the_flag(net, *args):
+    return epoch(net, *args, train_mode=not net.training)
 
 
 @wrong("weight_decay.fix_loop", "gradients pile up")
@@ -790,6 +829,18 @@ def choose_luckiest(lams, valid_accuracy):
 @wrong("weight_decay.choose_lambda", "worst λ")
 def choose_worst(lams, valid_accuracy):
     return lams[valid_accuracy.mean(1).argmin()]
+
+
+@wrong("weight_decay.choose_lambda", "not an exact tie")
+def choose_with_tolerance(lams, valid_accuracy):
+    mean = valid_accuracy.mean(1)
+    return max(lam for lam, m in zip(lams, mean, strict=True) if m > mean.max() - 5e-4)
+
+
+@wrong("weight_decay.choose_lambda", "not an exact tie")
+def choose_in_tenths_of_a_percent(lams, valid_accuracy):
+    mean = (valid_accuracy.mean(1) * 1000).round()
+    return choose_by_flip(lams, mean[:, None])
 
 
 @wrong("weight_decay.choose_lambda", "wrong value")

@@ -1,6 +1,7 @@
 """What the pages claim, chapter by chapter: one `Claim` for one sentence."""
 
 from tests.claims import (
+    beat_dropout,
     choosing_lambda,
     choosing_p,
     combining,
@@ -23,6 +24,7 @@ ALL_CLAIMS = [
     *weight_decay_exercises.CLAIMS,
     *dropout_exercises.CLAIMS,
     *spot_the_bug.CLAIMS,
+    *beat_dropout.CLAIMS,
 ]
 
 __all__ = ["ALL_CLAIMS", "SEEDS", "Claim"]
