@@ -67,9 +67,10 @@ test-all: test
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --nbval-lax $(TRANSLATED)
 	EVERY_STANDALONE=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests/test_standalone.py
 
-bench: .venv/test data
+bench: .venv/test book
 	$(PY) benchmarks/bench.py
 	$(PY) benchmarks/explorer.py
+	$(PY) -m benchmarks.editions
 
 # Translated notebooks follow; what is to be translated anew is listed.
 strip: .venv/test

@@ -124,9 +124,9 @@ def build(edition: str) -> None:
     shutil.copytree(html, SITE / edition, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
 
 
-def write_downloads(edition: str) -> None:
+def write_downloads(edition: str, wheel: Path) -> None:
     """Put notebooks that run by themselves where the pages' download buttons point."""
-    base, wheel = base_address(), build_wheel(BUILD / "wheel")
+    base = base_address()
     for path in (SITE / edition / "_sources").rglob("*.ipynb"):
         page = path.relative_to(SITE / edition / "_sources").with_suffix(".html").as_posix()
         address = f"{base}/{edition}/{page}" if base else ""
@@ -158,10 +158,11 @@ def write_root() -> None:
 def main() -> int:
     """Build every edition; the exit status is Jupyter Book's."""
     drop_stale_runs()
+    wheel = build_wheel(BUILD / "wheel")
     try:
         for edition in EDITIONS:
             build(edition)
-            write_downloads(edition)
+            write_downloads(edition, wheel)
     except subprocess.CalledProcessError as error:
         return error.returncode
     write_root()

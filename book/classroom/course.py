@@ -1,4 +1,4 @@
-"""Make an nbgrader course from the exercise pages: `python book/classroom/course.py FOLDER EDITION`.
+"""Make an nbgrader course of the exercises: `python book/classroom/course.py FOLDER EDITION`.
 
 The folder gets a configuration, the kernel that runs what comes back, the sheets to hand out, and a
 gradebook. The solved pages are copied to a temporary folder alone, so none lies in the course.
