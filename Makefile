@@ -6,7 +6,7 @@ PORT ?= 8000
 COURSE ?= _build/classroom
 EDITION ?= en
 NOTEBOOKS := $(shell find book/en -name '*.ipynb' -not -path '*/.*' | sort)
-TRANSLATED := $(shell find book/zh -name '*.ipynb' -not -path '*/.*' | sort)
+TRANSLATED := $(shell find book -name '*.ipynb' -not -path '*/.*' -not -path 'book/en/*' | sort)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help book serve lab classroom test test-all bench strip outputs data clean
@@ -75,12 +75,12 @@ bench: .venv/test book
 # Translated notebooks follow; what is to be translated anew is listed.
 strip: .venv/test
 	$(PY) book/strip.py $(NOTEBOOKS)
-	-$(PY) book/translation.py zh
+	$(PY) book/translation.py
 
 outputs: .venv/test data
 	$(BIN)/jupyter execute --inplace $(NOTEBOOKS)
 	$(PY) book/strip.py $(NOTEBOOKS)
-	-$(PY) book/translation.py zh
+	$(PY) book/translation.py
 
 clean:
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis

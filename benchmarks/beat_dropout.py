@@ -14,7 +14,6 @@ import datetime
 import json
 import os
 import platform
-import tempfile
 import time
 from pathlib import Path
 
@@ -24,8 +23,9 @@ from filelock import FileLock
 from tests.pages import cells, run_cells
 
 PAGE = "together/beat_dropout"
-SAVED = Path(__file__).parent.parent / "d2lutils" / "beat_dropout.json"
-LOCK = Path(tempfile.gettempdir()) / "beat_dropout.lock"
+ROOT = Path(__file__).parent.parent
+SAVED = ROOT / "d2lutils" / "beat_dropout.json"
+LOCK = ROOT / "_build" / "beat_dropout.lock"
 SEEDS = range(5)
 BUDGETS = (30, 100)  # epochs; every method gets both
 EARLY = 3  # epochs whose validation figures are kept, so that a test can repeat a run's start
@@ -132,6 +132,7 @@ def add(part: str, settings: list[tuple], setting: tuple, record: dict) -> None:
     and goes.
     """
     methods, order = {method for method, *_ in settings}, list(definitions())
+    LOCK.parent.mkdir(exist_ok=True)
     with FileLock(LOCK):
         document = load()
         document["command"] = "python -m benchmarks.beat_dropout table"
@@ -139,7 +140,7 @@ def add(part: str, settings: list[tuple], setting: tuple, record: dict) -> None:
         saved = {
             key(entry): entry
             for entry in document.get(part, [])
-            if key(entry) in settings or entry["method"] not in methods
+            if key(entry) in settings or entry["method"] in {*order} - methods
         }
         names = dict(zip(("method", "code", "epochs"), setting, strict=True))
         runs = saved.setdefault(setting, names | {"runs": []})["runs"]
@@ -147,7 +148,7 @@ def add(part: str, settings: list[tuple], setting: tuple, record: dict) -> None:
         document[part] = sorted(
             saved.values(), key=lambda entry: (entry["epochs"], order.index(entry["method"]))
         )
-        unfinished = SAVED.with_suffix(".tmp")
+        unfinished = LOCK.with_suffix(".json")
         unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         os.replace(unfinished, SAVED)  # whole or not at all
 
@@ -160,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the table of together/beat_dropout.")
     parser.add_argument("part", choices=("search", "table"))
     parser.add_argument("--methods", nargs="+", help="these only; all of the page by default")
-    parser.add_argument("--share", default="1/1", help="1/2: the first half of the runs")
+    parser.add_argument("--share", default="1/1", help="1/2: every second of the runs")
     arguments = parser.parse_args()
     share, shares = map(int, arguments.share.split("/"))
     torch.set_num_threads(1)

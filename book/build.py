@@ -5,6 +5,8 @@ The tables of contents and the configurations of the editions are derived here f
 """
 
 import hashlib
+import logging
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +16,8 @@ from xml.sax.saxutils import escape
 
 import nbformat
 import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
 
 from book.standalone import build_wheel, standalone
 
@@ -27,7 +31,8 @@ GITHUB = re.compile(r"https?://(?:www\.)?github\.com/([^/]+/[^/]+?)(?:\.git)?")
 
 def base_address() -> str:
     """Return where the site will be published, without a slash at the end; empty if not known."""
-    return yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].rstrip("/")
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    return (config["html"]["baseurl"] or "").rstrip("/")
 
 
 def repository_links(edition: str) -> dict[str, str]:
@@ -36,7 +41,7 @@ def repository_links(edition: str) -> dict[str, str]:
     Colab opens notebooks of branches of GitHub alone; publishing pushes the site to `gh-pages`.
     """
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    url = config["repository"]["url"].rstrip("/")
+    url = (config["repository"]["url"] or "").rstrip("/")
     if not url:
         return {}
     if not url.startswith(("https://", "http://")):
@@ -98,8 +103,28 @@ def derive(edition: str) -> tuple[Path, Path]:
     return folder / "_toc.yml", folder / "_config.yml"
 
 
-def build(edition: str) -> None:
-    """Run Jupyter Book over one edition, warnings as errors, and move it into the site."""
+def run_notebooks() -> None:
+    """Execute the notebooks that are not in the cache yet, one for each core at a time.
+
+    Sphinx, which would run them one after another, then finds them there. What fails is not kept:
+    Sphinx runs it once more, and shows the error.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the cores are taken
+    cache, pages = get_cache(CACHE), (ROOT / "book" / EDITIONS[0]).rglob("[!.]*.ipynb")
+    paths = [str(path) for path in pages if ".ipynb_checkpoints" not in path.parts]
+    for path in paths:
+        cache.add_nb_to_project(path)
+    logging.basicConfig(format="%(message)s")
+    logger = logging.getLogger("notebooks")
+    logger.setLevel(logging.INFO)
+    load_executor("local-parallel", cache, logger).run_and_cache(filter_uris=paths, timeout=600)
+
+
+def build(edition: str, wheel: Path) -> None:
+    """Run Jupyter Book over one edition, warnings as errors, and move it into the site.
+
+    The wheel of d2lutils goes into the notebooks that the edition gives away.
+    """
     toc, config = derive(edition)
     html = BUILD / edition / "_build" / "html"
     shutil.rmtree(html, ignore_errors=True)  # what no page needs any more goes
@@ -122,6 +147,7 @@ def build(edition: str) -> None:
     )
     shutil.rmtree(SITE / edition, ignore_errors=True)
     shutil.copytree(html, SITE / edition, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
+    write_downloads(edition, wheel)
 
 
 def write_downloads(edition: str, wheel: Path) -> None:
@@ -158,11 +184,11 @@ def write_root() -> None:
 def main() -> int:
     """Build every edition; the exit status is Jupyter Book's."""
     drop_stale_runs()
+    run_notebooks()
     wheel = build_wheel(BUILD / "wheel")
     try:
         for edition in EDITIONS:
-            build(edition)
-            write_downloads(edition, wheel)
+            build(edition, wheel)
     except subprocess.CalledProcessError as error:
         return error.returncode
     write_root()

@@ -1,4 +1,4 @@
-"""Keep a translated edition in step: `python book/translation.py zh`.
+"""Keep translated editions in step: `python book/translation.py`, or with `zh` for that one.
 
 A translated page has the cells of its English page, in the same order, with the same ids. Its code
 cells are copied from there with all their metadata, by which the build knows that they ran already.
@@ -7,8 +7,8 @@ it translates, so that a later change of that text shows. The text alternatives 
 the metadata of the notebook: `alternatives` leads from the English to the translated. Pages that
 are no notebooks note their hash in a comment on their last line.
 
-The command copies what is to be the same, and lists the cells that are to be translated (again).
-After translating them, `python book/translation.py zh --done PAGE [ID …]` notes that.
+The command copies what is to be the same, and lists what is to be translated (again). After
+translating cells, `python book/translation.py zh --done PAGE [ID …]` notes that.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import copy
 import hashlib
 import json
 import re
-import sys
 from pathlib import Path
 
 BOOK = Path(__file__).resolve().parent
@@ -60,7 +59,11 @@ def stale(english: dict, translated: dict) -> list[str]:
     """Return what is to be translated: ids of Markdown cells, and alternatives of figures."""
     now = {cell["id"]: cell for cell in translated["cells"]}
     known = translated["metadata"].get("alternatives", {})
-    missing = [text for text in alternatives(english) if text not in known]
+    missing = [
+        f"metadata.alternatives lacks {text!r}"
+        for text in alternatives(english)
+        if text not in known
+    ]
     return missing + [
         cell["id"]
         for cell in english["cells"]
@@ -95,38 +98,62 @@ def write(path: Path, notebook: dict) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def main(edition: str, page: str | None, ids: list[str]) -> int:
-    """Bring the edition up to date and list what is to be translated; return 1 if anything is."""
-    count = 0
-    for source in sorted((BOOK / "en").rglob("*.*")):
+def follow_pages(edition: str, page: str | None, ids: list[str]) -> list[str]:
+    """Bring an edition up to date, note what is done, and return what is to be translated."""
+    waiting = []
+    for source in english_pages():
         target = BOOK / edition / source.relative_to(BOOK / "en")
-        name = target.relative_to(BOOK / edition).with_suffix("").as_posix()
+        name = source.relative_to(BOOK / "en").with_suffix("").as_posix()
         if source.suffix == ".ipynb":
             english = read(source)
             translated = follow(english, read(target))
             if name == page:
                 done(english, translated, ids)
             write(target, translated)
-            waiting = stale(english, translated)
-        elif source.suffix == ".md":
+            waiting += [f"{edition}/{name}: {what}" for what in stale(english, translated)]
+        else:
             text = source.read_text(encoding="utf-8")
             old = target.read_text(encoding="utf-8") if target.exists() else text
             if name == page:
                 old = NOTE.sub("", old).rstrip("\n") + f"\n\n<!-- translates {version(text)} -->\n"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(old, encoding="utf-8")
-            waiting = [] if noted(old) == version(text) else ["the page"]
-        else:
-            continue
-        for what in waiting:
-            print(f"{edition}/{name}: {what}")
-        count += len(waiting)
-    return int(count > 0)
+            waiting += [] if noted(old) == version(text) else [f"{edition}/{name}: the page"]
+    return waiting
+
+
+def english_pages() -> list[Path]:
+    """Return the pages to translate; what Jupyter keeps in hidden folders is none."""
+    return [
+        path
+        for path in sorted((BOOK / "en").rglob("*"))
+        if path.suffix in (".ipynb", ".md") and ".ipynb_checkpoints" not in path.parts
+    ]
+
+
+def main() -> None:
+    """Follow the English edition in one other or in all, and print what waits for a translator."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("edition", nargs="?", help="such as zh; all of them by default")
+    parser.add_argument("--done", nargs="+", metavar=("PAGE", "ID"), default=[])
+    arguments = parser.parse_args()
+    page, ids = next(iter(arguments.done), None), arguments.done[1:]
+    if page:
+        path = BOOK / "en" / f"{page}.ipynb"
+        known = [cell["id"] for cell in read(path)["cells"]] if path.exists() else []
+        if not path.exists() and not path.with_suffix(".md").exists():
+            parser.error(f"there is no page {page!r}: give one such as weight_decay/mlp")
+        if unknown := set(ids) - set(known):
+            parser.error(f"{page} has no cell {', '.join(sorted(unknown))}")
+    editions = (
+        [arguments.edition]
+        if arguments.edition
+        else sorted(path.parent.name for path in BOOK.glob("*/edition.yml"))
+    )
+    for edition in editions:
+        for what in follow_pages(edition, page, ids):
+            print(what)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("edition", help="such as zh")
-    parser.add_argument("--done", nargs="+", metavar=("PAGE", "ID"), default=[])
-    arguments = parser.parse_args()
-    sys.exit(main(arguments.edition, next(iter(arguments.done), None), arguments.done[1:]))
+    main()

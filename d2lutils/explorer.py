@@ -102,12 +102,13 @@ class Explorer:
         return (
             f'<figure class="d2l-explorer" style="margin:1em 0;padding:0"><{tag}>'
             f'<script type="application/json">{data}</script></{tag}>'
-            f'<figcaption style="color:inherit;font:inherit;font-size:.9em;'
-            f'margin:0;padding:0;text-align:start">'
-            f"{spans(self._captions)}"
+            # HTML wants a figcaption first or last, and alone it names the figure.
             f"<details><summary>{spans(_each('table'))}</summary>"
             f'<div style="overflow-x:auto" tabindex="0">{self._table}</div></details>'
-            f'</figcaption></figure>\n<script type="module">{script}</script>'
+            f'<figcaption style="color:inherit;font:inherit;font-size:.9em;'
+            f'margin:0;padding:0;text-align:start">'
+            f"{spans(self._captions)}</figcaption></figure>\n"
+            f'<script type="module">{script}</script>'
         )
 
 

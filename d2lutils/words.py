@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path, PurePath
+from pathlib import Path
 
 LANGUAGES = ("en", "zh")
 
@@ -18,17 +18,17 @@ LANGUAGES = ("en", "zh")
 def language() -> str:
     """Return the language of the notebook that runs here, one of `LANGUAGES`.
 
-    The environment variable ``D2L_LANGUAGE`` tells; else the folder of the edition, in the path
-    that Jupyter gives its kernels, ``JPY_SESSION_NAME``; else it is English.
+    The environment variable ``D2L_LANGUAGE`` tells; else the folder of the edition, ``book/zh``, in
+    the path that Jupyter gives its kernels, ``JPY_SESSION_NAME``; else it is English.
     """
-    folders = PurePath(os.environ.get("JPY_SESSION_NAME", "")).parts
-    for found in (os.environ.get("D2L_LANGUAGE"), *reversed(folders)):
+    path = re.search(r"\bbook[/\\](\w+)[/\\]", os.environ.get("JPY_SESSION_NAME", ""))
+    for found in (os.environ.get("D2L_LANGUAGE"), path and path[1]):
         if found in LANGUAGES:
             return found
     return "en"
 
 
-def say(text: str, to: str | None = None, **values) -> str:
+def say(text: str, to: str | None = None, /, **values) -> str:
     """Return a text in a language, that of the notebook by default, with its `{…}` filled in.
 
     Words among the values are translated as well, but not between backticks: that is code.
@@ -41,7 +41,7 @@ def say(text: str, to: str | None = None, **values) -> str:
     return translated.format(**values) if values else translated
 
 
-def in_each(text: str, **values) -> dict[str, str]:
+def in_each(text: str, /, **values) -> dict[str, str]:
     """Return a text in every language, for `spans`."""
     return {to: say(text, to, **values) for to in LANGUAGES}
 
@@ -53,7 +53,8 @@ def spans(texts: Mapping[str, str], mark_up=html.escape) -> str:
     """
     seen = language() if language() in texts else next(iter(texts))
     return "".join(
-        f'<span lang="{to}"{"" if to == seen else " hidden"}>{mark_up(text)}</span>'
+        f'<span class="d2l-words" lang="{to}"{"" if to == seen else " hidden"}>'
+        f"{mark_up(text)}</span>"
         for to, text in texts.items()
     )
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 BOOK = Path(__file__).parent.parent / "book" / "en"
-NOTEBOOKS = sorted(BOOK.rglob("*.ipynb"))
+NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 
 
 def cells(page: str | Path, kind: str | None = None) -> list[dict]:

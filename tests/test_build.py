@@ -1,5 +1,6 @@
 """What the build makes of a page, without building the book."""
 
+import json
 import re
 from importlib.metadata import metadata
 from pathlib import Path
@@ -13,7 +14,8 @@ from packaging.specifiers import SpecifierSet
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
-from book import build, mathml, theme
+from book import build, mathml, standalone, theme
+from d2lutils import words
 
 ROOT = Path(__file__).parent.parent
 WORDS = theme.WORDS["en"]
@@ -239,3 +241,30 @@ def test_mathematics_that_cannot_be_read_is_a_warning_and_shown_as_code(caplog, 
     monkeypatch.setattr(mathml.logger, "warning", lambda *words, location: warned.append(words))
     assert formula(r"\frac{a < b") == r"<code>\frac{a &lt; b</code>"
     assert len(warned) == 1
+
+
+def test_every_edition_is_known_everywhere():
+    """A further edition that one of these places forgets would be half an edition."""
+    editions = set(build.EDITIONS)
+    assert set(words.LANGUAGES) == editions
+    assert {said["edition"] for said in theme.WORDS.values()} == editions
+    assert set(standalone.TITLES) == editions
+    assert {path.parent.name for path in (build.ROOT / "book").glob("*/index.ipynb")} == editions
+    root = (build.ROOT / "book" / "root" / "index.html").read_text(encoding="utf-8")
+    assert f"const editions = {json.dumps(list(build.EDITIONS))};" in root
+    missing = (build.ROOT / "book" / "root" / "404.html").read_text(encoding="utf-8")
+    assert f"({'|'.join(build.EDITIONS)})" in missing
+
+
+def test_a_translated_edition_has_its_own_titles(site):
+    (build.ROOT / "book" / "zh").mkdir(parents=True)
+    (build.ROOT / "book" / "zh" / "edition.yml").write_text(
+        "title: T\nauthor: A\nconfig: {language: zh_CN}\ncaptions: {Part: 部分}\n", encoding="utf-8"
+    )
+    site("")
+    (build.ROOT / "_toc.yml").write_text(
+        "root: book/en/index\nparts:\n- caption: Part\n  chapters: [{file: book/en/a}]\n"
+    )
+    toc, config = (yaml.safe_load(path.read_text()) for path in build.derive("zh"))
+    assert toc == {"root": "index", "parts": [{"caption": "部分", "chapters": [{"file": "a"}]}]}
+    assert config["title"] == "T" and config["sphinx"]["config"]["language"] == "zh_CN"

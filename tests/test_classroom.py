@@ -3,7 +3,6 @@
 import ast
 import csv
 import inspect
-import json
 import re
 import resource
 import socket
@@ -383,10 +382,15 @@ def test_a_chinese_course_gives_the_same_points_and_hints_in_chinese(tmp_path):
     english, chinese = (folder / "dropout" / "exercises.ipynb" for folder in (BOOK, book))
     points = course.points(nbformat.read(english, as_version=4))
     assert course.build(tmp_path, [chinese], book) == {"dropout_exercises": points}
-    sheet = (tmp_path / "release" / "dropout_exercises" / "dropout_exercises.ipynb").read_text()
-    assert "暂退法" in sheet and "BEGIN SOLUTION" not in sheet
-    kernel = json.loads((tmp_path / "kernels" / "confined" / "kernel.json").read_text())
-    assert kernel["env"]["D2L_LANGUAGE"] == "zh"
+    path = tmp_path / "release" / "dropout_exercises" / "dropout_exercises.ipynb"
+    sheet = nbformat.read(path, as_version=4)
+    assert "暂退法" in sheet.cells[0].source and "BEGIN SOLUTION" not in nbformat.writes(sheet)
+    sources = [c.source for c in sheet.cells if c.cell_type == "code"]
+    first = next(i for i, source in enumerate(sources) if source.startswith("d2l.check("))
+    sheet.cells = [code(source) for source in sources[: first + 1]]
+    NotebookClient(sheet, timeout=300, kernel_name="python3").execute()
+    hint = sheet.cells[-1].outputs[0].data["text/plain"]
+    assert hint.startswith("✗") and re.search("[\u4e00-\u9fff]", hint)
 
 
 def test_a_second_build_keeps_submissions_and_grades(room):

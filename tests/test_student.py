@@ -10,7 +10,7 @@ from book.student import student_version
 from tests.pages import BOOK, NOTEBOOKS
 
 EDITIONS = BOOK.parent
-TRANSLATED = sorted((EDITIONS / "zh").rglob("*.ipynb"))
+TRANSLATED = [EDITIONS / "zh" / path.relative_to(BOOK) for path in NOTEBOOKS]
 SOLVED = {path: nbformat.read(path, as_version=4) for path in [*NOTEBOOKS, *TRANSLATED]}
 EXERCISES = [
     path for path, page in SOLVED.items() if any("nbgrader" in c.metadata for c in page.cells)

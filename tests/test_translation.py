@@ -10,8 +10,10 @@ from book import translation
 from tests.pages import BOOK
 
 EDITION = BOOK.parent / "zh"
-TRANSLATED = sorted(EDITION.rglob("*.ipynb"))
-PLAIN = sorted(EDITION.rglob("*.md"))
+ENGLISH = translation.english_pages()
+TWINS = [EDITION / path.relative_to(BOOK) for path in ENGLISH]
+TRANSLATED = [path for path in TWINS if path.suffix == ".ipynb"]
+PLAIN = [path for path in TWINS if path.suffix == ".md"]
 CODE = re.compile(r"```.*?```|`[^`]+`", re.DOTALL)
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)")
@@ -45,16 +47,13 @@ def texts(path):
 
 
 every_page = pytest.mark.parametrize(
-    "path",
-    sorted([*BOOK.rglob("*.ipynb"), *BOOK.rglob("*.md")]),
-    ids=lambda path: path.relative_to(BOOK).as_posix(),
+    "path", ENGLISH, ids=lambda path: path.relative_to(BOOK).as_posix()
 )
 
 
 def test_every_page_is_translated_and_no_other():
-    pages = [path.relative_to(EDITION) for path in [*TRANSLATED, *PLAIN]]
-    originals = [path.relative_to(BOOK) for path in [*BOOK.rglob("*.ipynb"), *BOOK.rglob("*.md")]]
-    assert sorted(pages) == sorted(originals)
+    found = [path for path in EDITION.rglob("*.*") if path.suffix in (".ipynb", ".md")]
+    assert sorted(TWINS) == sorted(p for p in found if ".ipynb_checkpoints" not in p.parts)
 
 
 @every_page
@@ -123,3 +122,25 @@ def test_a_changed_english_text_and_a_changed_code_cell_show():
     assert translation.follow(changed, translated) != translated
     translation.done(changed, translated, [text["id"]])
     assert translation.stale(changed, translated) == []
+
+
+def test_a_text_alternative_that_is_missing_shows_and_goes_with_its_figure():
+    page = next(path for path in TRANSLATED if translation.alternatives(translation.read(path)))
+    source, translated = translation.read(english(page)), translation.read(page)
+    first = translation.alternatives(source)[0]
+    del translated["metadata"]["alternatives"][first]
+    assert any(first in what for what in translation.stale(source, translated))
+    translated["metadata"]["alternatives"]["No figure has this one."] = "无"
+    kept = translation.follow(source, translated)["metadata"].get("alternatives", {})
+    assert "No figure has this one." not in kept
+
+
+def test_an_unknown_page_or_cell_is_refused(monkeypatch, capsys):
+    for arguments, words in (
+        (["weight_decay/mpl"], "no page 'weight_decay/mpl'"),
+        (["weight_decay/mlp", "nothing"], "has no cell nothing"),
+    ):
+        monkeypatch.setattr("sys.argv", ["translation.py", "zh", "--done", *arguments])
+        with pytest.raises(SystemExit):
+            translation.main()
+        assert words in capsys.readouterr().err

@@ -31,6 +31,8 @@ class TestLanguage:
             ({"D2L_LANGUAGE": "xx"}, "en"),
             ({"JPY_SESSION_NAME": "/home/me/course/book/zh/weight_decay/mlp.ipynb"}, "zh"),
             ({"JPY_SESSION_NAME": "/home/zh/course/book/en/index.ipynb"}, "en"),
+            ({"JPY_SESSION_NAME": "/home/zh/index.ipynb"}, "en"),
+            ({"JPY_SESSION_NAME": "C:\\book\\zh\\index.ipynb"}, "zh"),
             ({"JPY_SESSION_NAME": "/book/zh/index.ipynb", "D2L_LANGUAGE": "en"}, "en"),
         ],
     )
@@ -63,14 +65,15 @@ class TestSpans:
     def test_one_language_is_seen(self, monkeypatch):
         texts = {"en": "a < b", "zh": "甲"}
         assert words.spans(texts) == (
-            '<span lang="en">a &lt; b</span><span lang="zh" hidden>甲</span>'
+            '<span class="d2l-words" lang="en">a &lt; b</span>'
+            '<span class="d2l-words" lang="zh" hidden>甲</span>'
         )
         monkeypatch.setenv("D2L_LANGUAGE", "zh")
-        assert '<span lang="en" hidden>' in words.spans(texts)
+        assert '<span class="d2l-words" lang="en" hidden>' in words.spans(texts)
 
     def test_the_first_stands_in_for_a_language_that_is_missing(self, monkeypatch):
         monkeypatch.setenv("D2L_LANGUAGE", "zh")
-        assert words.spans({"en": "text"}) == '<span lang="en">text</span>'
+        assert words.spans({"en": "text"}) == '<span class="d2l-words" lang="en">text</span>'
 
 
 @pytest.mark.parametrize("to", OTHERS)

@@ -4,6 +4,7 @@ The folder gets a configuration, the kernel that runs what comes back, the sheet
 gradebook. The solved pages are copied to a temporary folder alone, so none lies in the course.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -40,16 +41,22 @@ def assignment_name(page: Path, book: Path) -> str:
     return "_".join(page.relative_to(book).with_suffix("").parts)
 
 
-def write_source(page: Path, folder: Path) -> None:
-    """Copy a page as nbgrader's source, its graded cells proof against a replaced grader."""
+def write_source(page: Path, folder: Path, language: str) -> None:
+    """Copy a page as nbgrader's source, its graded cells proof against a replaced grader.
+
+    Where it is not English, a cell after the title says so, for the hints.
+    """
     notebook = nbformat.read(page, as_version=4)
+    if language != "en":
+        code = f'import os\nos.environ["D2L_LANGUAGE"] = "{language}"'
+        notebook.cells.insert(1, nbformat.v4.new_code_cell(code, id="language"))
     for cell in notebook.cells:
         cell.source = cell.source.replace(BEGIN_TESTS, BEGIN_TESTS + GRADER_FROM_ITS_FILE)
     folder.mkdir(parents=True)
     nbformat.write(notebook, folder / f"{folder.name}.ipynb")
 
 
-def write_kernel(course: Path, language: str) -> None:
+def write_kernel(course: Path) -> None:
     """Write the kernel that runs the submissions, and let matplotlib list the fonts for it."""
     from d2lutils.data import fetch_fashion_mnist
 
@@ -60,10 +67,7 @@ def write_kernel(course: Path, language: str) -> None:
         "argv": [sys.executable, "{resource_dir}/confined_kernel.py", "-f", "{connection_file}"],
         "display_name": "Python, confined",
         "language": "python",
-        "env": {
-            "XDG_CACHE_HOME": str(fetch_fashion_mnist().parent),
-            "D2L_LANGUAGE": language,
-        },
+        "env": {"XDG_CACHE_HOME": str(fetch_fashion_mnist().parent)},
     }
     (kernel / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
     (kernel / "matplotlib").mkdir(exist_ok=True)
@@ -95,13 +99,13 @@ def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
     """
     course.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "nbgrader_config.py", course)
-    write_kernel(course, book.name)
+    write_kernel(course)
     nbgrader = Path(sys.executable).with_name("nbgrader")
     given = {}
     with tempfile.TemporaryDirectory() as source:
         for page in pages:
             name = assignment_name(page, book)
-            write_source(page, Path(source, name))
+            write_source(page, Path(source, name), book.name)
             command = [nbgrader, "generate_assignment", name, "--force", "--log-level=WARN"]
             # nbgrader joins this to the course folder, and an absolute path wins.
             command += [f"--CourseDirectory.source_directory={source}"]
@@ -112,7 +116,12 @@ def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
 
 def main() -> int:
     """Build the course in the folder named on the command line, and say how to go on."""
-    course, book = Path(sys.argv[1]).resolve(), ROOT / "book" / sys.argv[2]
+    editions = sorted(path.parent.name for path in (ROOT / "book").glob("*/index.ipynb"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("edition", nargs="?", default="en", choices=editions)
+    arguments = parser.parse_args()
+    course, book = arguments.folder.resolve(), ROOT / "book" / arguments.edition
     given = build(course, exercise_pages(book), book)
     print(f"\nThe course: {course}")
     for name, total in [*given.items(), ("in all", sum(given.values()))]:

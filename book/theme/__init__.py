@@ -79,8 +79,8 @@ def tidy(soup, images, words):
         table.wrap(soup.new_tag("div", attrs={
             "class": "table", "role": "group", "aria-label": words["table"]
         }))  # fmt: skip
-    for texts in soup.select("span[lang]"):  # an output says it in every language; keep the page's
-        others = [t for t in texts.parent.find_all("span", lang=True, recursive=False)]
+    for texts in soup.select("span.d2l-words"):  # the page keeps its language alone
+        others = [t for t in texts.parent.find_all("span", "d2l-words", recursive=False)]
         if texts["lang"] == words["edition"] or (
             texts is others[0] and all(t["lang"] != words["edition"] for t in others)
         ):
@@ -111,7 +111,10 @@ def describe(soup, limit=160):
     if len(text) <= limit:
         return text
     end = max(text.rfind(mark, 0, limit) for mark in (". ", "? ", ": ", "。", "？", "："))
-    return text[: end + 1] if end > 60 else text[: text.rfind(" ", 0, limit - 1)] + " …"
+    if end > 60:
+        return text[: end + 1]
+    space = text.rfind(" ", 60, limit - 2)
+    return text[: space if space > 0 else limit - 2] + " …"
 
 
 def own_sections(toc):

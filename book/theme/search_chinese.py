@@ -6,6 +6,7 @@ longest words that the index knows.
 """
 
 import re
+import tempfile
 from pathlib import Path
 
 import jieba
@@ -36,6 +37,7 @@ class SearchChineseOfBook(SearchChinese):
         """Teach jieba the terms."""
         super().init(options)
         jieba.setLogLevel("ERROR")
+        jieba.dt.tmp_dir = tempfile.mkdtemp()  # not the file of a fixed name that all users share
         page = Path(__file__).parent.parent / "zh" / "appendix" / "notation.md"
         for term in TERM.findall(page.read_text(encoding="utf-8")):
             jieba.add_word(term)

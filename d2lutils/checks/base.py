@@ -101,7 +101,7 @@ class Result:
     passed: bool
     diagnosis: str = ""
     template: str = ""
-    values: Mapping = field(default_factory=dict)
+    values: Mapping = field(default_factory=dict, hash=False, repr=False)
     seed: int = 0
 
     @property
@@ -364,7 +364,9 @@ def run(name: str, answer: object, seed: int | None = None) -> Result:
             reaper.join(1.0)  # most have stopped by then; the notebook waits no longer
     if wrong is None:
         return Result(name, True, seed=seed)
-    return Result(name, False, wrong.diagnosis, wrong.hint, wrong.values, seed)
+    # As text: what belongs to the learner may change until the result is shown.
+    values = {key: str(value) for key, value in wrong.values.items()}
+    return Result(name, False, wrong.diagnosis, wrong.hint, values, seed)
 
 
 @contextmanager
