@@ -555,7 +555,7 @@ function explorer(host) {
       const over = Number.isNaN(mean) ? "" : `\u00a0(${ends})`;
       return `${words[i ? "validation" : "training"]}\u00a0${shown}${over}`;
     });
-    $(".readout").textContent = `${words.epoch} ${now + 1}: ${texts.join(", ")}`;
+    $(".readout").textContent = `${fill(words["in epoch"], { n: now + 1 })}: ${texts.join(", ")}`;
     set(curves, { "aria-valuenow": now + 1, "aria-valuetext": $(".readout").textContent });
   }
 

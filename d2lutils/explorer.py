@@ -37,6 +37,7 @@ _ENGLISH = {
     "as it ran": "training, as it ran",
     "validation": "validation",
     "epoch": "epoch",
+    "in epoch": "epoch {n}",
     "over epochs": "{metric} over epochs",
     "after training": "{metric} after training",
     "map": "validation {metric} after training",

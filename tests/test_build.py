@@ -243,6 +243,20 @@ def test_mathematics_that_cannot_be_read_is_a_warning_and_shown_as_code(caplog, 
     assert len(warned) == 1
 
 
+def test_an_output_in_several_languages_keeps_that_of_the_page():
+    html = f"<p>{words.spans({'en': 'one', 'zh': '一'})}</p>"
+    html += f"<p>{words.spans({'en': 'a caption'})}</p>"
+    html += '<p><span lang="de">Ansatz</span> and <span lang="fr">raison</span></p>'
+    html += '<details class="hide"><summary><span>Show solution</span></summary></details>'
+    for language, shown in (("en", "one"), ("zh_CN", "一")):
+        soup = BeautifulSoup(html, "html.parser")
+        theme.tidy(soup, {}, theme.WORDS[language])
+        texts = [p.get_text() for p in soup.select("p")]
+        assert texts == [shown, "a caption", "Ansatz and raison"]
+        assert not soup.select("[hidden]")
+        assert (soup.summary.get_text() == "Show solution") == (language == "en")
+
+
 def test_every_edition_is_known_everywhere():
     """A further edition that one of these places forgets would be half an edition."""
     editions = set(build.EDITIONS)

@@ -32,6 +32,7 @@ WORDS = {
         "table": "Table",
         "copy": "Copy",
         "copied": "Copied",
+        "prompts": {},  # of single cells, whose metadata is that of the English page
         "no_script": "The search needs JavaScript.",
     },
     "zh_CN": {
@@ -52,6 +53,7 @@ WORDS = {
         "table": "表格",
         "copy": "复制",
         "copied": "已复制",
+        "prompts": {"Show solution": "显示参考答案", "Hide solution": "收起参考答案"},
         "no_script": "搜索需要 JavaScript。",
     },
 }
@@ -70,6 +72,8 @@ def tidy(soup, images, words):
         del summary["aria-label"]  # its visible words name it, and must not be overruled
         for words_of_state in summary.select("p"):
             words_of_state.name = "span"
+    for prompt in soup.select("details.hide > summary span"):
+        prompt.string = words["prompts"].get(prompt.get_text(), prompt.get_text())
     for heading in soup.select("[role=heading]:not([aria-level])"):
         del heading["role"]
     for link in soup.select("a.headerlink"):
