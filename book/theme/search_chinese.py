@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import jieba
+import snowballstemmer
 from sphinx.search.zh import SearchChinese
 
 TERM = re.compile(r"^\| ([\u4e00-\u9fff]{2,})(?:（\w+）)? \| [A-Za-z]", re.MULTILINE)
@@ -36,6 +37,9 @@ class SearchChineseOfBook(SearchChinese):
     def init(self, options):
         """Teach jieba the terms."""
         super().init(options)
+        # Sphinx gives the browser Porter's stemmer, and takes a later one of his here: "decay"
+        # would be looked up as "decai", and not be found.
+        self.stemmer = snowballstemmer.stemmer("porter")
         jieba.setLogLevel("ERROR")
         jieba.dt.tmp_dir = tempfile.mkdtemp()  # not the file of a fixed name that all users share
         page = Path(__file__).parent.parent / "zh" / "appendix" / "notation.md"

@@ -143,15 +143,14 @@ def flattery(seed, num_watched):
 CLAIMS: list[Claim] = [
     Claim(
         "index",
-        "the network learns the wrong labels by heart, and its validation accuracy falls while it"
-        " does",
+        "passes the 64 % of labels that are right, and its validation accuracy falls while it does",
         larger=lambda seed: mean(front_page(seed, 0, "valid_accuracy")[9:15]),
         smaller=lambda seed: mean(front_page(seed, 0, "valid_accuracy")[-6:]),
         margin=0.03,
     ),
     Claim(
         "index",
-        "the network learns the wrong labels by heart",
+        "its training accuracy passes the 64 % of labels that are right",
         larger=lambda seed: front_page(seed, 0, "train_accuracy")[-1],
         smaller=lambda seed: 0.64,  # the share of true labels: six in ten, and a tenth of four
         margin=0.05,
