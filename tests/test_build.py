@@ -4,6 +4,7 @@ import json
 import re
 from importlib.metadata import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -282,3 +283,22 @@ def test_a_translated_edition_has_its_own_titles(site):
     toc, config = (yaml.safe_load(path.read_text()) for path in build.derive("zh"))
     assert toc == {"root": "index", "parts": [{"caption": "部分", "chapters": [{"file": "a"}]}]}
     assert config["title"] == "T" and config["sphinx"]["config"]["language"] == "zh_CN"
+
+
+def test_alternates_have_whole_addresses_or_are_left_out():
+    for base, expected in (
+        ("", ["", ""]),
+        (
+            "https://example.org/c/zh/",
+            ["https://example.org/c/en/a/b.html", "https://example.org/c/zh/a/b.html"],
+        ),
+    ):
+        config = SimpleNamespace(
+            language="zh_CN", html_baseurl=base, html_theme_options={"editions": "en zh"}
+        )
+        found = theme.editions(SimpleNamespace(config=config), "a/b")
+        assert [edition["alternate"] for edition in found] == expected
+        assert [edition["address"] for edition in found] == [
+            "../../en/a/b.html",
+            "../../zh/a/b.html",
+        ]

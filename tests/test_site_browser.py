@@ -307,12 +307,23 @@ def test_the_root_remembers_the_readers_choice(visit, site):
 
 
 @every_edition
-def test_pages_name_their_twins(edition):
+def test_pages_link_to_their_twins(edition):
+    other = {"en": "zh", "zh": "en"}[edition]
     for page in of(edition):
         soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
-        twins = {link["hreflang"]: link["href"] for link in soup.select("link[rel=alternate]")}
-        up = "../" * page.count("/")
-        assert twins == {"en": up + "en" + page[2:], "zh-CN": up + "zh" + page[2:]}
+        twin = soup.select_one("a.edition")
+        assert twin["href"] == "../" * page.count("/") + other + page[2:]
+        assert twin["hreflang"] == twin["lang"] == {"en": "en", "zh": "zh-CN"}[other]
+
+
+def test_the_page_keeps_still_while_an_explorer_loads(visit):
+    for size in (DESKTOP, {"width": 412, "height": 823}):
+        page = visit("zh/index.html", viewport=size)
+        page.wait_for_selector("figure.d2l-explorer .root")
+        shift = page.evaluate("""() => new Promise((done) => new PerformanceObserver((list) =>
+            done(list.getEntries().reduce((sum, entry) => sum + entry.value, 0))
+        ).observe({type: "layout-shift", buffered: true}) || setTimeout(() => done(0), 500))""")
+        assert shift < 0.1  # what counts as good
 
 
 @every_edition

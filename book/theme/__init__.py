@@ -128,17 +128,20 @@ def own_sections(toc):
 
 
 def editions(app, pagename):
-    """Return language, folder, name and addresses of this page in every edition of the site."""
+    """Return language, folder, name and address of this page in every edition of the site.
+
+    Search engines want whole addresses of the alternates: they come with a base address.
+    """
     up = "../" * (pagename.count("/") + 1)
-    base = app.config.html_baseurl or up
+    own = WORDS[app.config.language]["edition"] + "/"
+    base = (app.config.html_baseurl or "").removesuffix(own)
     return [
         {
             "language": language.replace("_", "-"),
             "folder": words["edition"],
             "name": words["name"],
             "address": f"{up}{words['edition']}/{pagename}.html",
-            "alternate": f"{base.removesuffix(WORDS[app.config.language]['edition'] + '/')}"
-            f"{words['edition']}/{pagename}.html",
+            "alternate": base and f"{base}{words['edition']}/{pagename}.html",
         }
         for language, words in WORDS.items()
         if words["edition"] in app.config.html_theme_options.get("editions", "").split()
