@@ -64,7 +64,7 @@ test: .venv/test data
 # On top comes what is slow: the Chinese notebooks, whose code is that of the English ones, and
 # every page as the notebook that a reader downloads.
 test-all: test
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --nbval-lax $(TRANSLATED)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --nbval-lax $(TRANSLATED)
 	EVERY_STANDALONE=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests/test_standalone.py
 
 bench: .venv/test book
