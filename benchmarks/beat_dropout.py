@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from tests.pages import cells, run_cells
+from book.pages import cells, run_cells
 
 PAGE = "together/beat_dropout"
 ROOT = Path(__file__).parent.parent

@@ -10,8 +10,6 @@ import hashlib
 import http.client
 import io
 import math
-import numbers
-import operator
 import os
 import random
 import shutil
@@ -28,6 +26,9 @@ import filelock
 import numpy as np
 import torch
 from tqdm import tqdm
+
+from d2lutils.arguments import check_int, check_number, check_seed
+from d2lutils.progress import shows_bars
 
 __all__ = [
     "TensorLoader",
@@ -65,7 +66,7 @@ _TIMEOUT = 15  # seconds a server may stay silent
 _READ_ERRORS = (OSError, EOFError, zlib.error, http.client.HTTPException)
 
 
-# ---------------------------------------------------------------- devices, seeds, checks
+# ---------------------------------------------------------------- devices and seeds
 
 
 def default_device() -> torch.device:
@@ -91,52 +92,10 @@ def set_seed(seed: int) -> None:
     TypeError, ValueError
         If `seed` is not such a number.
     """
-    seed = _check_seed(seed)
+    seed = check_seed(seed)
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  (what reads NumPy's global state can be seeded only so)
-
-
-def _check_int(name: str, value: object, low: int, high: int | None = None, why: str = "") -> int:
-    """Return `value` as an int from `low` to `high`, or raise with one clear sentence."""
-    allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
-    try:
-        # True counts as 1 in Python, but is a mistake here.
-        if isinstance(value, (bool, np.bool_)) or getattr(value, "dtype", None) is torch.bool:
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        message = f"{name}={value!r} is no whole number: give one {allowed}{why}"
-        raise TypeError(message) from None
-    if number < low or (high is not None and number > high):
-        raise ValueError(f"{name}={value!r} is out of range: give a whole number {allowed}{why}")
-    return number
-
-
-def _check_number(name: str, value: object, low: float, high: float = math.inf) -> float:
-    """Return `value` as a finite float from `low` to `high`, or raise with one clear sentence."""
-    allowed = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}={value!r} is no number: give one {allowed}")
-    if not (math.isfinite(value) and low <= value <= high):  # NaN fails here too
-        raise ValueError(f"{name}={value!r} is out of range: give a number {allowed}")
-    return float(value)
-
-
-def _in_notebook() -> bool:
-    """Tell whether the code runs in a Jupyter kernel."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and hasattr(shell, "kernel")
-
-
-def _shows_bars() -> bool:
-    """Tell whether standard output goes where a progress bar can redraw its line."""
-    return _in_notebook() or sys.stdout.isatty()
-
-
-def _check_seed(seed: object) -> int:
-    return _check_int("seed", seed, low=0, high=2**32 - 1)
 
 
 def _generators(seed: int, count: int) -> list[torch.Generator]:
@@ -177,7 +136,7 @@ class TensorLoader:
     ):
         self.images, self.labels = images, labels
         self.clean_labels = labels if clean_labels is None else clean_labels
-        self.batch_size = _check_int("batch_size", batch_size, low=1)
+        self.batch_size = check_int("batch_size", batch_size, low=1)
         self.generator = generator
         # A tensor on the device, since CUDA multiplies by 1/255 when it divides by a Python
         # number, and the last bit then differs from torchvision's ToTensor.
@@ -257,16 +216,16 @@ def load_fashion_mnist(
     OSError
         If no verified copy of the data can be had.
     """
-    batch_size = _check_int("batch_size", batch_size, low=1)
-    valid_size = _check_int("valid_size", valid_size, low=0, high=_NUM_TRAIN - 1)
+    batch_size = check_int("batch_size", batch_size, low=1)
+    valid_size = check_int("valid_size", valid_size, low=0, high=_NUM_TRAIN - 1)
     rest = _NUM_TRAIN - valid_size
     if train_size is None:
         train_size = rest
     why = f" ({_NUM_TRAIN:,} images less valid_size={valid_size})"
-    train_size = _check_int("train_size", train_size, low=1, high=rest, why=why)
-    label_noise = _check_number("label_noise", label_noise, low=0, high=1)
+    train_size = check_int("train_size", train_size, low=1, high=rest, why=why)
+    label_noise = check_number("label_noise", label_noise, low=0, high=1)
     size = _check_resize(resize)
-    split, noise, order = _generators(_check_seed(seed), 3)
+    split, noise, order = _generators(check_seed(seed), 3)
     device = default_device() if device is None else torch.device(device)
 
     images, labels, test_images, test_labels = _read_files(root)
@@ -330,11 +289,11 @@ def linear_data(
     TypeError, ValueError
         If an argument is not what it must be.
     """
-    num_train = _check_int("num_train", num_train, low=1)
-    num_valid = _check_int("num_valid", num_valid, low=1)
-    num_inputs = _check_int("num_inputs", num_inputs, low=1)
-    noise = _check_number("noise", noise, low=0)
-    train, valid, order = _generators(_check_seed(seed), 3)
+    num_train = check_int("num_train", num_train, low=1)
+    num_valid = check_int("num_valid", num_valid, low=1)
+    num_inputs = check_int("num_inputs", num_inputs, low=1)
+    noise = check_number("noise", noise, low=0)
+    train, valid, order = _generators(check_seed(seed), 3)
     device = default_device() if device is None else torch.device(device)
 
     def loader(num_examples, draws, generator=None):
@@ -367,7 +326,7 @@ def class_names(labels: torch.Tensor | Sequence[int]) -> list[str]:
     labels = labels.tolist() if hasattr(labels, "tolist") else labels
     if isinstance(labels, (str, bytes)) or not isinstance(labels, Sequence):
         raise TypeError(f"labels={labels!r} is no sequence: give a list or a 1-D tensor, as [3]")
-    return [_CLASSES[_check_int(f"labels[{i}]", y, 0, 9)] for i, y in enumerate(labels)]
+    return [_CLASSES[check_int(f"labels[{i}]", y, 0, 9)] for i, y in enumerate(labels)]
 
 
 def _check_resize(resize: object) -> tuple[int, int] | None:
@@ -376,8 +335,8 @@ def _check_resize(resize: object) -> tuple[int, int] | None:
     if isinstance(resize, (tuple, list)):
         if len(resize) != 2:
             raise ValueError(f"resize={resize!r} is out of range: give a size or (height, width)")
-        return tuple(_check_int(f"resize[{i}]", side, low=1) for i, side in enumerate(resize))
-    return (_check_int("resize", resize, low=1),) * 2
+        return tuple(check_int(f"resize[{i}]", side, low=1) for i, side in enumerate(resize))
+    return (check_int("resize", resize, low=1),) * 2
 
 
 def _resize(images: torch.Tensor, size: tuple[int, int] | None) -> torch.Tensor:
@@ -635,7 +594,7 @@ def _copy_from_url(url: str, name: str, out: BinaryIO) -> None:
     # The bar goes to stdout: graders and nbval take stderr for failure.
     bar = tqdm.wrapattr(
         response, "read", total=response.length, desc=name, leave=False, file=sys.stdout,
-        disable=not _shows_bars(),
+        disable=not shows_bars(),
     )  # fmt: skip
     with response, bar as compressed, gzip.GzipFile(fileobj=compressed) as source:
         _copy(source, name, out)

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from d2lutils.data import _check_int, _check_number
+from d2lutils.arguments import check_int, check_number
 from d2lutils.plotting import PALETTE
 from d2lutils.training import History, train
 from d2lutils.words import in_each, say, spans
@@ -37,16 +37,16 @@ def _steps(low: int, high: int, kind: type = float) -> list:
     ]
 
 
-_SHARE = (partial(_check_number, low=0, high=1), [i / 20 for i in range(21)])
-_COUNT = partial(_check_int, low=1)
+_SHARE = (partial(check_number, low=0, high=1), [i / 20 for i in range(21)])
+_COUNT = partial(check_int, low=1)
 # The name beside the slider, what a value must be, and where the slider stops.
 _SLIDERS = {
-    "lam": ("λ", partial(_check_number, low=0), [0.0, *_steps(-5, 2)]),
+    "lam": ("λ", partial(check_number, low=0), [0.0, *_steps(-5, 2)]),
     "p": ("p", *_SHARE),
     "p1": ("p₁", *_SHARE),
     "p2": ("p₂", *_SHARE),
     "label_noise": ("label noise", *_SHARE),
-    "noise": ("noise", partial(_check_number, low=0), [0.0, *_steps(-3, 1)]),
+    "noise": ("noise", partial(check_number, low=0), [0.0, *_steps(-3, 1)]),
     "num_train": ("training examples", _COUNT, _steps(0, 3, int)[3:]),
     "num_epochs": ("epochs", _COUNT, [*_steps(0, 2, int), 200]),
 }

@@ -16,15 +16,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from d2lutils.data import (
-    TensorLoader,
-    _check_int,
-    _check_number,
-    _check_seed,
-    _shows_bars,
-    default_device,
-    load_fashion_mnist,
-)
+from d2lutils.arguments import check_choice, check_int, check_number, check_seed
+from d2lutils.data import TensorLoader, default_device, load_fashion_mnist
+from d2lutils.progress import shows_bars
 
 __all__ = ["Comparison", "Sweep", "compare", "mlp", "sweep"]
 
@@ -81,7 +75,7 @@ def mlp(
     widths, probabilities = (784, *hidden, 10), _check_p(p, len(hidden))
     layers = [nn.Flatten()]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_check_seed(seed))
+        torch.manual_seed(check_seed(seed))
         for fan_in, fan_out in itertools.pairwise(widths):
             linear = nn.Linear(fan_in, fan_out)
             if init != "default":
@@ -593,14 +587,14 @@ def sweep(
     axes = _check_axes(lam, p, label_noise, seeds, len(_check_hidden(hidden)))
     config = _Config(
         hidden=_check_hidden(hidden),
-        train_size=_check_int("train_size", train_size, low=1, high=60_000),
-        valid_size=_check_int("valid_size", valid_size, low=1, high=59_999),
-        num_epochs=_check_int("num_epochs", num_epochs, low=1),
-        batch_size=_check_int("batch_size", batch_size, low=1),
-        lr=_check_number("lr", lr, low=0),
-        momentum=_check_number("momentum", momentum, low=0, high=1),
-        optimizer=_check_choice("optimizer", optimizer, ("sgd", "adam")),
-        decay=_check_choice("decay", decay, ("l2", "decoupled")),
+        train_size=check_int("train_size", train_size, low=1, high=60_000),
+        valid_size=check_int("valid_size", valid_size, low=1, high=59_999),
+        num_epochs=check_int("num_epochs", num_epochs, low=1),
+        batch_size=check_int("batch_size", batch_size, low=1),
+        lr=check_number("lr", lr, low=0),
+        momentum=check_number("momentum", momentum, low=0, high=1),
+        optimizer=check_choice("optimizer", optimizer, ("sgd", "adam")),
+        decay=check_choice("decay", decay, ("l2", "decoupled")),
         init=_check_init(init),
     )
     if config.optimizer == "adam" and config.momentum:
@@ -609,14 +603,14 @@ def sweep(
     name = "cpu" if executor and device is None else str(device or default_device())
     if chunk_size is None:
         chunk_size = _CHUNK_SIZE.get(torch.device(name).type, 13)
-    chunk_size = _check_int("chunk_size", chunk_size, low=1)
+    chunk_size = check_int("chunk_size", chunk_size, low=1)
     result = _resumed(resume, settings) if resume else _empty(settings)
     jobs = _jobs(axes, config, chunk_size, result.finished)
     _check_memory(jobs, torch.device(name))
 
     total = config.num_epochs * sum(len(job.lam) for job in jobs)
     bar = tqdm(total=total, unit="epoch", leave=False, file=sys.stdout,
-               disable=not (progress and _shows_bars()))  # fmt: skip
+               disable=not (progress and shows_bars()))  # fmt: skip
     run = partial(_train_job, device=name if executor is None or device else None)
     with bar:
         if executor is None:
@@ -828,42 +822,36 @@ def _student_t(degrees: int) -> float:
 def _check_hidden(hidden: object) -> tuple[int, ...]:
     if isinstance(hidden, (int, str)) or not isinstance(hidden, Sequence):
         raise TypeError(f"hidden={hidden!r} must be a sequence of widths, such as (256, 256)")
-    return tuple(_check_int(f"hidden[{i}]", width, low=1) for i, width in enumerate(hidden))
+    return tuple(check_int(f"hidden[{i}]", width, low=1) for i, width in enumerate(hidden))
 
 
 def _check_p(p: object, num_hidden: int) -> tuple[float, ...]:
     """Return one probability for each hidden layer."""
     if not isinstance(p, Sequence) or isinstance(p, str):
-        return (_check_number("p", p, low=0, high=1),) * num_hidden
+        return (check_number("p", p, low=0, high=1),) * num_hidden
     if len(p) != num_hidden:
         raise ValueError(
             f"p={p!r} has {len(p)} entries for {num_hidden} hidden layers; give one each"
         )
-    return tuple(_check_number(f"p[{i}]", value, low=0, high=1) for i, value in enumerate(p))
+    return tuple(check_number(f"p[{i}]", value, low=0, high=1) for i, value in enumerate(p))
 
 
 def _check_init(init: object) -> str | float:
     if isinstance(init, str):
-        return _check_choice("init", init, ("he", "default"))
-    if _check_number("init", init, low=0) == 0:
+        return check_choice("init", init, ("he", "default"))
+    if check_number("init", init, low=0) == 0:
         raise ValueError(f"init={init!r} would start all weights at 0; give a positive number")
     return float(init)
 
 
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r} is not offered; give {' or '.join(map(repr, allowed))}")
-    return value
-
-
 def _check_axes(lam, p, label_noise, seeds, num_hidden: int) -> dict:
     if isinstance(seeds, int) and not isinstance(seeds, bool):
-        seeds = range(_check_int("seeds", seeds, low=1))
+        seeds = range(check_int("seeds", seeds, low=1))
     checks = {
-        "lam": (lam, lambda name, value: _check_number(name, value, low=0)),
+        "lam": (lam, lambda name, value: check_number(name, value, low=0)),
         "p": (p, lambda name, value: _check_p(value, num_hidden)),
-        "label_noise": (label_noise, lambda name, value: _check_number(name, value, 0, 1)),
-        "seeds": (seeds, lambda name, value: _check_seed(value)),
+        "label_noise": (label_noise, lambda name, value: check_number(name, value, 0, 1)),
+        "seeds": (seeds, lambda name, value: check_seed(value)),
     }
     axes = {}
     for name, (values, check) in checks.items():

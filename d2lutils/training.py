@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from d2lutils.data import _check_int, _in_notebook
+from d2lutils.arguments import check_int
+from d2lutils.progress import in_notebook
 
 __all__ = ["History", "evaluate", "train"]
 
@@ -146,7 +147,7 @@ def train(
     TypeError, ValueError
         If `num_epochs` is not a positive integer or `train_iter` holds no batch.
     """
-    _check_int("num_epochs", num_epochs, low=1)
+    check_int("num_epochs", num_epochs, low=1)
     history = History()
     for epoch in _epochs(num_epochs, history, progress):
         start = time.perf_counter()
@@ -190,7 +191,7 @@ def _epochs(num_epochs: int, history: History, progress: bool) -> Iterator[int]:
         unit="epoch",
         leave=False,
         file=sys.stdout,
-        disable=not (progress and _in_notebook()),
+        disable=not (progress and in_notebook()),
     )
     with bar:
         for epoch in range(1, num_epochs + 1):

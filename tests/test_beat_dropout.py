@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 import d2lutils as d2l
 from benchmarks import beat_dropout as benchmark
-from tests.pages import run_cells
+from book.pages import run_cells
 
 METHODS = ("none", "weight decay", "dropout", "both", "Gaussian dropout", "label smoothing",
            "mixup", "our best")  # fmt: skip

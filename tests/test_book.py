@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from book import pages
+from book.pages import BOOK, NOTEBOOKS, cells
 from book.strip import CHECKED, strip
-from tests import pages
-from tests.pages import BOOK, NOTEBOOKS, cells
 
 ROOT = Path(__file__).parent.parent
 PAGES = NOTEBOOKS + sorted(BOOK.rglob("*.md"))

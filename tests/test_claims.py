@@ -4,8 +4,8 @@ import functools
 
 import pytest
 
+from book.pages import prose
 from tests.claims import ALL_CLAIMS, SEEDS, Claim
-from tests.pages import prose
 
 
 @functools.cache

@@ -17,8 +17,8 @@ import pytest
 from nbclient import NotebookClient
 
 import tests.answers.weight_decay  # noqa: F401  (it registers its answers)
+from book.pages import BOOK
 from tests.answers import WRONG
-from tests.pages import BOOK
 
 sys.path.insert(0, str(BOOK.parent / "classroom"))
 import course  # noqa: E402

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 import d2lutils as d2l
+from book.pages import BOOK
 from d2lutils.panel import panel
-from tests.pages import BOOK
 
 pytest.importorskip("ipywidgets")
 

@@ -11,8 +11,8 @@ import nbformat
 import pytest
 
 import d2lutils.words
+from book.pages import BOOK, NOTEBOOKS
 from book.standalone import build_wheel, standalone
-from tests.pages import BOOK, NOTEBOOKS
 
 COLAB = ["ipywidgets==7.7.1", "ipython==7.34", "ipykernel==6.17"]
 EDITIONS = BOOK.parent

@@ -6,8 +6,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from book.pages import BOOK, NOTEBOOKS
 from book.student import student_version
-from tests.pages import BOOK, NOTEBOOKS
 
 EDITIONS = BOOK.parent
 TRANSLATED = [EDITIONS / "zh" / path.relative_to(BOOK) for path in NOTEBOOKS]

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from book import translation
-from tests.pages import BOOK
+from book.pages import BOOK
 
 EDITION = BOOK.parent / "zh"
 ENGLISH = translation.english_pages()
@@ -65,7 +65,10 @@ def test_nothing_is_left_out(path):
         for what in (CODE, FORMULA, LINK, HEADING):
             before, after = (WORDS.sub("{}", t) for t in (english_text, text))
             if what is CODE:
-                before, after = (re.sub(r"```.*?```", lambda m: COMMENT.sub("", m[0]), t, flags=re.S) for t in (before, after))
+                before, after = (
+                    re.sub(r"```.*?```", lambda m: COMMENT.sub("", m[0]), t, flags=re.S)
+                    for t in (before, after)
+                )
             if what is not CODE:
                 before, after = CODE.sub("", before), CODE.sub("", after)
             before, after = (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from tests.pages import run_cells
+from book.pages import run_cells
 
 SEEDS = (0, 1, 2)
 LINE = ("imports", "model", "init", "update", "fit", "concise")

@@ -8,8 +8,8 @@ import json
 
 import d2lutils as d2l
 from benchmarks.beat_dropout import CELLS, SAVED
+from book.pages import run_cells
 from tests.claims.claim import Claim
-from tests.pages import run_cells
 
 _PAGE = "together/beat_dropout"
 _LOSS = 0

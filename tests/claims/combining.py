@@ -3,8 +3,8 @@
 import functools
 
 import d2lutils as d2l
+from book.pages import run_cells
 from tests.claims.claim import Claim
-from tests.pages import run_cells
 
 _PAGE = "together/combining"
 

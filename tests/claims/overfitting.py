@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 import d2lutils as d2l
+from book.pages import run_cells
 from tests.claims.claim import Claim
-from tests.pages import run_cells
 
 LOSS = nn.CrossEntropyLoss()
 QUIET = {"progress": False}

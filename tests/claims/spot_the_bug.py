@@ -2,8 +2,8 @@
 
 import functools
 
+from book.pages import run_cells
 from tests.claims.claim import SEEDS, Claim
-from tests.pages import run_cells
 
 _PAGE = "together/spot_the_bug"
 _CELLS = ("imports", "data", "train-epoch", "old-epoch-loss", "report-cost", "evaluate-cost")

@@ -5,8 +5,8 @@ import functools
 
 import torch
 
+from book.pages import run_cells
 from tests.claims.claim import SEEDS, Claim
-from tests.pages import run_cells
 
 # linear_regression
 

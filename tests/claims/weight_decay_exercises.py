@@ -2,8 +2,8 @@
 
 import functools
 
+from book.pages import run_cells
 from tests.claims.claim import SEEDS, Claim
-from tests.pages import run_cells
 
 _PAGE = "weight_decay/exercises"
 

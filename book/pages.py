@@ -1,9 +1,9 @@
-"""The pages of the book, as the tests read and run them."""
+"""The pages of the book, as tests and benchmarks read and run them."""
 
 import json
 from pathlib import Path
 
-BOOK = Path(__file__).parent.parent / "book" / "en"
+BOOK = Path(__file__).parent / "en"
 NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 
 
