@@ -8,7 +8,8 @@ import html
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,40 @@ def language() -> str:
         if found in LANGUAGES:
             return found
     return "en"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words in every language of the course; as a string, in that of the notebook."""
+
+    en: str
+    zh: str
+
+    def to(self, language: str) -> str:
+        """Return the words in one of `LANGUAGES`."""
+        return getattr(self, language)
+
+    def __str__(self) -> str:
+        return self.to(language())
+
+    def format(self, **values: object) -> "Text":
+        """Fill in the `{…}`; a value that is a `Text` is said in each language."""
+        return Text(
+            *(
+                self.to(to).format(
+                    **{k: v.to(to) if isinstance(v, Text) else v for k, v in values.items()}
+                )
+                for to in LANGUAGES
+            )
+        )
+
+    def html(self, mark_up: Callable[[str], str] = html.escape) -> str:
+        """Return all languages as HTML; a notebook shows its own, the site that of the edition."""
+        return "".join(
+            f'<span class="d2l-words" lang="{to}"{"" if to == language() else " hidden"}>'
+            f"{mark_up(self.to(to))}</span>"
+            for to in LANGUAGES
+        )
 
 
 def say(text: str, to: str | None = None, /, **values) -> str:
