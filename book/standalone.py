@@ -33,7 +33,7 @@ WHEEL = """
 if importlib.util.find_spec("d2lutils") is None:
     path = pathlib.Path(tempfile.mkdtemp(), "{name}")
     path.write_bytes(base64.b64decode(WHEEL))
-    more = [m for m in ("filelock", "tqdm") if importlib.util.find_spec(m) is None]
+    more = [m for m in ("tqdm",) if importlib.util.find_spec(m) is None]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, str(path), *more], check=True)'''
 

@@ -58,7 +58,7 @@ def write_source(page: Path, folder: Path, language: str) -> None:
 
 def write_kernel(course: Path) -> None:
     """Write the kernel that runs the submissions, and let matplotlib list the fonts for it."""
-    from d2lutils.data import fetch_fashion_mnist
+    from d2lutils.fetch import fetch_fashion_mnist
 
     kernel = course / "kernels" / "confined"
     kernel.mkdir(parents=True, exist_ok=True)
