@@ -65,7 +65,7 @@ test: .venv/test data
 # every page as the notebook that a reader downloads.
 test-all: test
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --nbval-lax $(TRANSLATED)
-	EVERY_STANDALONE=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests/test_standalone.py
+	TEST_ALL=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests/test_standalone.py
 
 bench: .venv/test book
 	$(PY) benchmarks/bench.py
@@ -74,13 +74,13 @@ bench: .venv/test book
 
 # Translated notebooks follow; what is to be translated anew is listed.
 strip: .venv/test
-	$(PY) book/strip.py $(NOTEBOOKS)
-	$(PY) book/translation.py
+	$(PY) -m book.strip
+	$(PY) -m book.translation
 
 outputs: .venv/test data
 	$(BIN)/jupyter execute --inplace $(NOTEBOOKS)
-	$(PY) book/strip.py $(NOTEBOOKS)
-	$(PY) book/translation.py
+	$(PY) -m book.strip
+	$(PY) -m book.translation
 
 clean:
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis
