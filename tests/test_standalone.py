@@ -17,7 +17,7 @@ from book.standalone import build_wheel, requirements, standalone
 COLAB = ["ipywidgets==7.7.1", "ipython==7.34", "ipykernel==6.17"]
 EDITIONS = BOOK.parent
 PAGES = ["en/overfitting/fashion_mnist", "zh/weight_decay/exercises"]
-if os.environ.get("TEST_ALL"):  # make test-all
+if os.environ.get("EVERYTHING") == "1":  # make test-all
     PAGES += [page.relative_to(EDITIONS).with_suffix("").as_posix() for page in NOTEBOOKS]
     PAGES = list(dict.fromkeys(PAGES))
 

@@ -100,7 +100,7 @@ def refusal() -> str | None:
             f"apt install bubblewrap; other systems than Linux have none), or, {TRUST}."
         )
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        done = subprocess.run([*confinement(folder), "true"], capture_output=True, text=True)
+        done = subprocess.run([*confinement(folder), "true"], capture_output=True, encoding="utf-8")
     if done.returncode:
         return (
             "bubblewrap cannot make its namespaces here, as in many containers "
