@@ -6,8 +6,9 @@ A claim about the table is one about the means over its five seeds, whatever see
 import functools
 import json
 
-import d2lutils as d2l
 from benchmarks.beat_dropout import CELLS, SAVED
+
+import d2lutils as d2l
 from book.pages import run_cells
 from tests.claims.claim import Claim
 

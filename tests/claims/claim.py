@@ -20,6 +20,11 @@ class Claim:
         From a seed to a number; cache what takes long (`functools.cache`).
     margin : float
         By how much, for every seed, at least; not negative, so that swapped settings fail.
+
+    Raises
+    ------
+    ValueError
+        If `margin` is negative.
     """
 
     page: str
@@ -27,3 +32,10 @@ class Claim:
     larger: Callable[[int], float]
     smaller: Callable[[int], float]
     margin: float = 0.0
+
+    def __post_init__(self):
+        if self.margin < 0:
+            raise ValueError(
+                f"margin is {self.margin} in the claim {self.sentence!r}; below 0 it would hold "
+                "with the two settings swapped, too. Give a margin of 0 or more."
+            )
