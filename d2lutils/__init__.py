@@ -12,13 +12,12 @@ from d2lutils.data import (
 from d2lutils.explorer import explore
 from d2lutils.panel import panel
 from d2lutils.plotting import PALETTE, plot_history, show_images
-from d2lutils.sweeps import Sweep, compare, mlp, sweep
+from d2lutils.sweeps import compare, mlp, sweep
 from d2lutils.training import History, evaluate, train
 
 __all__ = [
     "PALETTE",
     "History",
-    "Sweep",
     "check",
     "class_names",
     "compare",

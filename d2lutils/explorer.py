@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from d2lutils.sweeps import Sweep
 from d2lutils.training import History
 from d2lutils.words import LANGUAGES, in_each, say, spans
 
@@ -114,7 +113,7 @@ class Explorer:
 
 
 def explore(
-    runs: Sweep | Mapping[float, Sequence[History]],
+    runs: Mapping[float, Sequence[History]],
     *,
     caption: str | Mapping[str, str] | None = None,
     name: str | None = None,
@@ -198,7 +197,7 @@ def explore(
         "start": {key: values[key].index(value) for key, value in start.items()},
         "metric": metric if metric in curves else "loss",
         "log": log,
-        "loss": "cross-entropy" if isinstance(runs, Sweep) else "loss",
+        "loss": "loss" if isinstance(runs, Mapping) else "cross-entropy",
         "seeds": finished.shape[1],
         "finished": finished.sum(1).tolist(),
         "diverged": diverged.sum(1).tolist(),
@@ -232,7 +231,7 @@ def explore(
     return Explorer(data, captions, _table(data, stats))
 
 
-def _captions(runs: Sweep | Mapping, points: int, seeds: int, epochs: int) -> dict[str, str]:
+def _captions(runs: Mapping, points: int, seeds: int, epochs: int) -> dict[str, str]:
     """Return what stands below a figure if its maker says nothing."""
     counts = {"points": points, "seeds": seeds, "epochs": epochs}
     if isinstance(runs, Mapping):
@@ -245,7 +244,7 @@ def _captions(runs: Sweep | Mapping, points: int, seeds: int, epochs: int) -> di
 # ---------------------------------------------------------------- what varies
 
 
-def _of_sweep(sweep: Sweep):
+def _of_sweep(sweep):
     """Return axes, switch, and arrays whose first axis runs over the points of the explorer."""
     settings, numeric = sweep.settings, []
     if len(settings["lam"]) > 1:
