@@ -179,17 +179,14 @@ def numbers(values: object, what: str, count: int) -> torch.Tensor:
 
 @contextmanager
 def unchanged(**values: object):
-    """Raise `Wrong` if one of the named tensors, arrays or lists is another one afterwards."""
+    """Raise `Wrong` if one of the named tensors, arrays or lists (of tensors, too) is another one afterwards."""
     before = {name: _copy(value) for name, value in values.items()}
     yield
     for name, value in values.items():
-        same = (
-            torch.equal(before[name], value.detach())
-            if isinstance(value, torch.Tensor)
-            else torch.equal(torch.as_tensor(before[name]), torch.as_tensor(value))
-            if hasattr(value, "dtype")
-            else before[name] == value
-        )
+        same = _same(before[name], value)
+        expect(same or not isinstance(value, list), "input changed in place", "就地改动了输入",
+               "Your code changed the list `{name}` or what it holds, which belongs to the caller. Only read it.",
+               "你的代码改动了传进来的列表 `{name}` 或其中的内容。请只读取，不要改动。", name=name)
         expect(same, "input changed in place", "就地改动了输入",
                "Your code changed the values of `{name}` itself, which belongs to the caller. "
                "Work on something new: `{name} * 2`, not `{name} *= 2`.",
@@ -198,7 +195,21 @@ def unchanged(**values: object):
 
 
 def _copy(value):
+    if isinstance(value, (list, tuple)):
+        return [_copy(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _copy(part) for key, part in value.items()}
     return value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+
+
+def _same(a, b) -> bool:
+    if isinstance(a, (list, tuple)):
+        return isinstance(b, (list, tuple)) and len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if hasattr(a, "dtype"):
+        return hasattr(b, "dtype") and torch.equal(torch.as_tensor(a), torch.as_tensor(b))
+    return a == b
 
 
 @contextmanager
