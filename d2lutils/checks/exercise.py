@@ -70,6 +70,7 @@ def value_exercise(
     returns: Callable = lambda value, call, arguments: number(value, call),
     also: Callable | None = None,
     shown: Callable[..., str] | None = None,
+    together: bool = False,
     rtol: float = 1e-4,
     atol: float = 1e-6,
 ) -> None:
@@ -93,6 +94,9 @@ def value_exercise(
         ``also(answer, arguments, value)`` states what must hold besides, once the value is right.
     shown : callable, optional
         ``shown(**arguments)`` writes a call with its values, for the hint; else `call` stands there.
+    together : bool, default False
+        A mistake must explain the values after the first wrong one as well: for answers that choose
+        among a few values, where a single one fits several mistakes.
     rtol, atol : float
         As in `torch.isclose`.
     """
@@ -110,17 +114,23 @@ def value_exercise(
         except Exception:  # not every wrong formula has a value everywhere
             return False
 
+    def ask(answer, arguments):
+        kept = (torch.Tensor, np.ndarray, list)
+        with unchanged(**{k: v for k, v in arguments.items() if isinstance(v, kept)}):
+            value = answer(*arguments.values())
+        return value, read(value, arguments)
+
     def run(answer):
-        cases = []
-        for arguments in inputs():
-            kept = (torch.Tensor, np.ndarray, list)
-            with unchanged(**{k: v for k, v in arguments.items() if isinstance(v, kept)}):
-                value = answer(*arguments.values())
-            got, want = read(value, arguments), read(right(*arguments.values()), arguments)
+        cases, coming = [], iter(inputs())
+        for arguments in coming:
+            value, got = ask(answer, arguments)
+            want = read(right(*arguments.values()), arguments)
             cases.append((arguments, got))
             for part in want:
                 if agree(got[part], want[part], rtol, atol):
                     continue
+                if together:
+                    cases += [(later, ask(answer, later)[1]) for later in coming]
                 what = part or (shown(**arguments) if shown else call)
                 for mistake in mistakes:
                     if explains(mistake, part, cases):
