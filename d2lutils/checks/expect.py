@@ -40,9 +40,14 @@ class Mistake:
     hint: str
     hint_zh: str
 
+    @property
+    def words(self) -> tuple[str, str, str, str]:
+        """The diagnosis and the hint, as `expect` takes them."""
+        return self.diagnosis, self.diagnosis_zh, self.hint, self.hint_zh
+
     def wrong(self, what: str) -> Wrong:
         """Return what is to be raised."""
-        return Wrong(self.diagnosis, self.diagnosis_zh, self.hint, self.hint_zh, what=what)
+        return Wrong(*self.words, what=what)
 
 
 def expect(condition: object, *words: str, **values: object) -> None:
