@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from d2lutils.words import Text
 
@@ -225,7 +227,7 @@ def elsewhere(name: str):
     "meta", which has no values; an answer that looks at their values is let through.
     """
     try:
-        with torch.device("meta"):
+        with _NewTensorsElsewhere():
             yield
     except (RuntimeError, NotImplementedError) as error:
         expect("expected device" not in str(error),
@@ -234,3 +236,16 @@ def elsewhere(name: str):
                "`{name}` is: `torch.rand_like({name})`, or `device={name}.device`.",
                "如果 `{name}` 在 GPU 上，你的代码就会混用两个设备。新张量要建在 `{name}` 所在的设备上："
                "用 `torch.rand_like({name})`，或者写明 `device={name}.device`。", name=name)
+
+
+class _NewTensorsElsewhere(TorchFunctionMode):
+    """Puts each tensor on "meta" that is made from no other and without a device.
+
+    `torch.device("meta")` would do so with a tensor of one number too, but that may stand beside
+    those of any device.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        made = not any(isinstance(given, (torch.Tensor, torch.device)) for given in tree_leaves((args, kwargs)))
+        return out.to("meta") if made and isinstance(out, torch.Tensor) and out.ndim else out
