@@ -96,14 +96,14 @@ def expect_close(
            "`{what}` gave nan or inf. Look for a division by zero or the logarithm of zero.",
            "`{what}` 给出了 nan 或 inf。看看有没有除以零，或者对零取对数。", what=what)
     worst = (got - want).abs().argmax()
-    values = {"want": short(want.flatten()[worst]), "got": short(got.flatten()[worst])}
     where = [int(i) for i in torch.unravel_index(worst, want.shape)]
-    expect(got.ndim == 0, "wrong value", "值不对",
+    expect(got.numel() <= 3, "wrong value", "值不对",
            "`{what}` should be {want} at index {index}; yours is {got}.",
-           "`{what}` 在下标 {index} 处应为 {want}，你的是 {got}。", what=what, index=where, **values)
+           "`{what}` 在下标 {index} 处应为 {want}，你的是 {got}。",
+           what=what, index=where, want=short(want.flatten()[worst]), got=short(got.flatten()[worst]))
     raise Wrong("wrong value", "值不对",
                 "`{what}` should be {want}; yours is {got}.",
-                "`{what}` 应为 {want}，你的是 {got}。", what=what, **values)
+                "`{what}` 应为 {want}，你的是 {got}。", what=what, want=short(want.tolist()), got=short(got.tolist()))
 
 
 def _double(value) -> torch.Tensor:
