@@ -519,15 +519,11 @@ def _interval(accuracy, t, *, spread=torch.std, power=0.5):
     return accuracy.mean(1), t * spread(accuracy, dim=1) / accuracy.shape[1] ** power
 
 
-def _ends(accuracy, t):
-    mean, half = _interval(accuracy, t)
-    return mean - half, mean + half
-
-
 value_exercise(
     "weight_decay.interval", "mean_and_interval(accuracy, t)", inputs=_runs_and_t,
-    right=lambda accuracy, t: _interval(accuracy, t), returns=_mean_and_half, mistakes=[
-        Mistake(_ends, "the ends of the interval", "给了置信区间的端点",
+    right=_interval, returns=_mean_and_half, mistakes=[
+        Mistake(lambda accuracy, t: (accuracy.mean(1) - _interval(accuracy, t)[1], _interval(accuracy, t)[1]),
+                "the ends of the interval", "给了置信区间的端点",
                 "You return where the interval begins. Return its middle, the mean, and how far it reaches to either "
                 "side.",
                 "你返回的是置信区间的起点。应返回它的中点，也就是均值，以及它向每一侧延伸多远。"),
@@ -751,7 +747,7 @@ def _two_epochs(value, call, arguments):
 
 value_exercise(
     "weight_decay.early_stopping", "early_stopping(valid_loss, patience)", inputs=_curves,
-    right=lambda losses, patience: _stop(losses, patience), returns=_two_epochs, together=True,
+    right=_stop, returns=_two_epochs, together=True,
     shown=lambda valid_loss, patience: f"early_stopping({short(valid_loss)}, {patience})",
     mistakes=[
         Mistake(lambda losses, patience: [epoch - 1 for epoch in _stop(losses, patience)],
