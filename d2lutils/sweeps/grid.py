@@ -1,0 +1,246 @@
+"""A grid of settings, trained a chunk at a time, and its measurements as an xarray.Dataset."""
+
+import itertools
+import math
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from d2lutils.arguments import check_choice, check_int, check_number, check_seed
+from d2lutils.data import default_device
+from d2lutils.progress import shows_bars
+from d2lutils.sweeps import memo
+from d2lutils.sweeps.network import check_hidden, check_init, check_p
+from d2lutils.sweeps.stack import Point, Settings, bin_edges, train_stack
+
+if TYPE_CHECKING:
+    import xarray
+
+# Networks trained at once. On the CPU a dozen keep their weights near the core; a GPU wants many.
+_AT_ONCE = {"cpu": 13, "cuda": 256, "mps": 64}
+
+
+def sweep(
+    lam: Sequence[float] = (0.0,),
+    p: Sequence[float | Sequence[float]] = (0.0,),
+    *,
+    label_noise: Sequence[float] = (0.0,),
+    seeds: int | Sequence[int] = 5,
+    hidden: Sequence[int] = (256, 256),
+    train_size: int = 2000,
+    valid_size: int = 2000,
+    num_epochs: int = 50,
+    batch_size: int = 256,
+    lr: float = 0.1,
+    momentum: float = 0.0,
+    optimizer: str = "sgd",
+    decay: str = "l2",
+    init: str | float = "he",
+    device: torch.device | str | None = None,
+    progress: bool = True,
+) -> "xarray.Dataset":
+    """Train an MLP for every combination of λ, p, label noise and seed.
+
+    Networks train side by side, a chunk at a time. All settings of one seed start from the same
+    weights, see the same batches and share the random draws of dropout: their differences are
+    paired. Interrupted from the keyboard, it returns what is finished.
+
+    Parameters
+    ----------
+    lam : sequence of float, default (0,)
+        Weight decay λ, at least 0, as in ``torch.optim``'s ``weight_decay``; biases are not
+        decayed.
+    p : sequence of float or of one float per hidden layer, default (0,)
+        Dropout probabilities: the same in all hidden layers, or one for each.
+    label_noise : sequence of float, default (0,)
+        Fractions of the training labels that are redrawn, as in `load_fashion_mnist`.
+    seeds : int or sequence of int, default 5
+        How many seeds (0, 1, …), or which.
+    hidden : sequence of int, default (256, 256)
+        Widths of the hidden layers.
+    train_size, valid_size : int, default 2000
+        Numbers of images.
+    num_epochs : int, default 50
+        Passes over the training images.
+    batch_size : int, default 256
+        Examples in a batch.
+    lr : float, default 0.1
+        Learning rate.
+    momentum : float, default 0
+        Momentum of SGD.
+    optimizer : {"sgd", "adam"}, default "sgd"
+        As in ``torch.optim``.
+    decay : {"l2", "decoupled"}, default "l2"
+        λ times the weights added to the gradient, or taken off the weights themselves: Adam with
+        "decoupled" is AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
+    init : {"he", "default"} or float, default "he"
+        The starting weights, see `mlp`.
+    device : torch.device or str, optional
+        By default `default_device`.
+    progress : bool, default True
+        Show a bar with the time left.
+
+    Returns
+    -------
+    xarray.Dataset
+        Its dimensions are ``lam``, ``p`` (or ``p1``, ``p2``, …, one per hidden layer, when `p`
+        holds a number for each), ``label_noise`` and ``seed``, with the values given as
+        coordinates: ``result.sel(lam=0.01, label_noise=0.4)``. What was not trained, or diverged,
+        is NaN (0 in the histograms); ``finished`` is True where training came to its end. The
+        other settings are in ``attrs``. For each network there are
+
+        - ``train_loss``, ``train_accuracy`` (…, epoch): cross-entropy and accuracy on the training
+          labels while the epoch ran, dropout active;
+        - ``valid_loss``, ``valid_accuracy`` (…, epoch): on validation data after the epoch;
+        - ``final_train_loss``, ``final_train_accuracy``: on the training labels after the last
+          epoch, in evaluation mode;
+        - ``test_loss``, ``test_accuracy``: on the 10,000 test images, once, after the last epoch;
+        - ``gap``: ``final_train_accuracy`` less ``test_accuracy``;
+        - ``weight_norm`` (…, layer): Frobenius norm of the weights, biases left out;
+        - ``weight_histogram`` (…, layer, bin): numbers of weights between the ``bin_edges``
+          (layer, edge), six standard deviations of the start; those beyond count in the outer bins.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be.
+    MemoryError
+        If a chunk cannot fit into memory, before anything is trained (Linux and CUDA).
+    """
+    settings = Settings(
+        hidden=check_hidden(hidden),
+        train_size=check_int("train_size", train_size, low=1, high=60_000),
+        valid_size=check_int("valid_size", valid_size, low=1, high=59_999),
+        num_epochs=check_int("num_epochs", num_epochs, low=1),
+        batch_size=check_int("batch_size", batch_size, low=1),
+        lr=check_number("lr", lr, low=0),
+        momentum=check_number("momentum", momentum, low=0, high=1),
+        optimizer=check_choice("optimizer", optimizer, ("sgd", "adam")),
+        decay=check_choice("decay", decay, ("l2", "decoupled")),
+        init=check_init(init),
+    )
+    if settings.optimizer == "adam" and settings.momentum:
+        raise ValueError(f"momentum={momentum!r} belongs to optimizer='sgd'; give 0 with 'adam'")
+    dims, ps = _check_axes(lam, p, label_noise, seeds, len(settings.hidden))
+    device = torch.device(device or default_device())
+    result, networks = _empty(dims, settings), _networks(dims, ps, len(settings.hidden))
+    # Chunks of even size: seed by seed, where the settings of one seed fill a chunk.
+    num_chunks = math.ceil(len(networks) / _AT_ONCE.get(device.type, 13))
+    size = math.ceil(len(networks) / num_chunks)
+    kept = memo.path_of(dims, ps, settings, device.type)
+    if not memo.read(kept, result):
+        _check_memory(size, settings, device)
+        chunks = [networks[i : i + size] for i in range(0, len(networks), size)]
+        if _train(chunks, settings, device, result, progress):
+            memo.write(kept, result)
+    return result
+
+
+def _check_axes(lam, p, label_noise, seeds, num_hidden: int):
+    """Return the dimensions of the grid with their values, and the values of each p in them."""
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        seeds = range(check_int("seeds", seeds, low=1))
+    checks = {
+        "lam": (lam, lambda name, value: check_number(name, value, low=0)),
+        "p": (p, lambda name, value: check_p(value, num_hidden)),
+        "label_noise": (label_noise, lambda name, value: check_number(name, value, 0, 1)),
+        "seeds": (seeds, lambda name, value: check_seed(value)),
+    }
+    axes = {}
+    for name, (values, check) in checks.items():
+        if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray, torch.Tensor)):
+            raise TypeError(f"{name}={values!r} must be a sequence, such as [{values!r}]")
+        values = values.tolist() if hasattr(values, "tolist") else values
+        axes[name] = [check(f"{name}[{i}]", value) for i, value in enumerate(values)]
+        if not axes[name]:
+            raise ValueError(f"{name} is empty; give at least one value")
+        if len(set(axes[name])) < len(axes[name]):
+            raise ValueError(f"{name}={values!r} holds a value twice; give each once")
+    by_layer = any(isinstance(p, tuple) for p in axes["p"])
+    ps = [p if isinstance(p, tuple) else (p,) * (num_hidden if by_layer else 1) for p in axes["p"]]
+    names = [f"p{layer}" for layer in range(1, num_hidden + 1)] if by_layer else ["p"]
+    columns = (list(dict.fromkeys(column)) for column in zip(*ps, strict=True))
+    dims = {"lam": axes["lam"], **dict(zip(names, columns, strict=True))}
+    return dims | {"label_noise": axes["label_noise"], "seed": axes["seeds"]}, ps
+
+
+def _empty(dims: dict[str, list], settings: Settings) -> "xarray.Dataset":
+    """Return the Dataset of a grid of which nothing is trained yet."""
+    import xarray  # here, since d2lutils is imported faster without
+
+    layers, edges = len(settings.hidden) + 1, bin_edges(settings)
+    sizes = {dim: len(values) for dim, values in dims.items()}
+    sizes |= {"epoch": settings.num_epochs, "layer": layers, "bin": edges.shape[1] - 1}
+
+    def empty(*more, fill=np.nan, dtype=np.float32):
+        return (*dims, *more), np.full([sizes[dim] for dim in (*dims, *more)], fill, dtype)
+
+    quantities = ("loss", "accuracy")
+    variables = {f"{x}_{q}": empty("epoch") for x in ("train", "valid") for q in quantities}
+    variables |= {f"{x}_{q}": empty() for x in ("final_train", "test") for q in quantities}
+    variables |= {"gap": empty(), "finished": empty(fill=False, dtype=bool)}
+    variables["weight_norm"] = empty("layer")
+    variables["weight_histogram"] = empty("layer", "bin", fill=0, dtype=np.int32)
+    variables["bin_edges"] = (("layer", "edge"), edges)
+    coords = dims | {"epoch": range(1, settings.num_epochs + 1), "layer": range(1, layers + 1)}
+    attrs = settings._asdict() | {"hidden": list(settings.hidden)}
+    return xarray.Dataset(variables, coords, attrs)
+
+
+def _networks(dims: dict[str, list], ps, num_hidden: int) -> list[tuple[Point, tuple[int, ...]]]:
+    """Return each network's settings and its place in the grid, seed by seed."""
+    networks = []
+    for seed, lam, p, noise in itertools.product(
+        dims["seed"], dims["lam"], ps, dims["label_noise"]
+    ):
+        values = zip(dims.values(), (lam, *p, noise, seed), strict=True)
+        place = tuple(axis.index(value) for axis, value in values)
+        networks.append((Point(lam, p * num_hidden if "p" in dims else p, noise, seed), place))
+    return networks
+
+
+def _train(chunks, settings, device, result, progress) -> bool:
+    """Train chunk by chunk into the Dataset; return whether all came to their end."""
+    num = sum(map(len, chunks))
+    bar = tqdm(total=num * settings.num_epochs, unit="epoch", leave=False, file=sys.stdout,
+               disable=not (progress and shows_bars()))  # fmt: skip
+    try:
+        with bar:
+            for chunk in chunks:
+                points, places = zip(*chunk, strict=True)
+                where = tuple(np.array(places).T)
+                for name, values in train_stack(points, settings, device, bar.update).items():
+                    result[name].values[where] = values
+                result.finished.values[where] = True
+    except KeyboardInterrupt:
+        print(
+            f"Stopped: {result.finished.values.sum()} of {num} models are finished, and returned."
+        )
+        return False
+    return True
+
+
+def _check_memory(num_models: int, settings: Settings, device: torch.device) -> None:
+    """Raise MemoryError before training if a chunk cannot fit, with an estimate from above."""
+    widths = (784, *settings.hidden, 10)
+    weights = sum(a * b for a, b in itertools.pairwise(widths))
+    copies = 2 + (2 if settings.optimizer == "adam" else bool(settings.momentum))
+    activations = 4 * sum(widths) * max(settings.batch_size, 1000)
+    need = 4 * num_models * (copies * weights + activations) + 800 * settings.train_size
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    elif os.path.exists("/proc/meminfo"):
+        with open("/proc/meminfo") as lines:
+            free = next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
+    else:
+        return
+    if need > free:
+        raise MemoryError(
+            f"{num_models} networks at once need about {need / 2**30:.1f} GiB, and {device} has"
+            f" {free / 2**30:.1f} GiB free; give fewer seeds, or a smaller batch_size or hidden"
+        )
