@@ -228,7 +228,7 @@ def _check_memory(num: int, settings: dict, device: torch.device) -> None:
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
     elif os.path.exists("/proc/meminfo"):
-        with open("/proc/meminfo") as lines:
+        with open("/proc/meminfo", encoding="utf-8") as lines:
             free = next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
     if need > free:
         raise MemoryError(
