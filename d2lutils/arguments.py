@@ -41,6 +41,15 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def check_size(name: str, value: object) -> tuple[int, int]:
+    """Return height and width, of at least 1, given as such a pair or as one number for both."""
+    if not isinstance(value, (tuple, list)):
+        value = (check_int(name, value, low=1),) * 2
+    if len(value) != 2:
+        raise ValueError(f"{name}={value!r} is out of range: give a size or (height, width)")
+    return tuple(check_int(f"{name}[{i}]", side, low=1) for i, side in enumerate(value))
+
+
 def check_seed(seed: object) -> int:
     """Return a seed that torch, NumPy and Python all accept."""
     return check_int("seed", seed, low=0, high=2**32 - 1)

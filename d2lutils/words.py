@@ -63,6 +63,22 @@ class Text:
         )
 
 
+def number(value: float, digits: int = 6) -> str:
+    """Write a number as one would type it: 0.01 or 1e-4, never 1e-04.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    digits : int, default 6
+        Significant digits at most.
+    """
+    mantissa, power = f"{value:.{digits - 1}e}".split("e")
+    if value == 0 or -3 <= int(power) < max(digits, 4):
+        return f"{float(f'{value:.{digits}g}'):.{max(digits, 6)}g}"
+    return f"{float(mantissa):g}e{int(power)}"
+
+
 def say(text: str, to: str | None = None, /, **values) -> str:
     """Return a text in a language, that of the notebook by default, with its `{…}` filled in.
 

@@ -1,15 +1,7 @@
 """Explorers in a real Chromium: what they show at every position, and that they can be used."""
 
-import itertools
-import json
-import os
 import re
-import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +9,7 @@ import numpy as np
 import pytest
 
 from d2lutils.explorer import explore
+from tests.jupyter_lab import jupyter_lab
 from tests.test_explorer import (
     HOSTILE,
     histories,
@@ -36,18 +29,14 @@ PAGE = (
 )
 
 
-def runs():
-    return histories()
-
-
 PAGES = {
-    "one": lambda: [explore(one_d(), caption="What λ does.")],
+    "one": lambda: [explore(one_d())],
     "two": lambda: [explore(two_d())],
     "both": lambda: [explore(lam_and_p(), start={"p": 0.5})],
-    "linear": lambda: [explore(runs(), weights=weights_of(runs()), log=True)],
+    "linear": lambda: [explore(histories(), weights=weights_of(histories()), log=True)],
     "gaps": lambda: [explore(with_gaps())],
-    "many": lambda: [explore(one_d()), explore(two_d()), explore(one_d(), name="mlp")],
-    "hostile": lambda: [explore(runs(), caption=HOSTILE, label=HOSTILE)],
+    "many": lambda: [explore(one_d()), explore(two_d()), explore(one_d())],
+    "hostile": lambda: [explore(histories(), label=HOSTILE)],
 }
 
 
@@ -161,79 +150,14 @@ def numbers(text):
     return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text.replace("−", "-"))]
 
 
-def assert_shown(text, values, factor=1):
+def assert_shown(text, values, ends=True):
     """The text holds mean, low and high of the values, right to the digits that it shows."""
     shown = re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text.replace("−", "-"))
-    wanted = [v * factor for v in (np.mean(values), np.min(values), np.max(values))]
-    for number, value in zip(shown, wanted, strict=True):
+    wanted = [float(v) for v in (np.mean(values), np.min(values), np.max(values))]
+    for number, value in zip(shown, wanted if ends else wanted[:1], strict=True):
         mantissa, _, power = number.partition("e")
         unit = 10.0 ** (-len(mantissa.partition(".")[2]) + int(power or 0))
         assert abs(float(number) - value) <= unit / 2 * (1 + 1e-5), (text, wanted)
-
-
-def last(array):
-    return array[..., -1]
-
-
-SWEEPS = {"one": (one_d, None), "two": (two_d, [(a, b) for b in (0, 0.3, 0.6) for a in (0, 0.5)]),
-          "both": (lam_and_p, [(0, 0), (0.5, 0.5)])}  # fmt: skip
-
-
-@pytest.mark.parametrize("scheme", ["http", "file"])
-@pytest.mark.parametrize("name", SWEEPS)
-def test_a_sweep_is_shown_as_it_is_at_every_position(visit, name, scheme):
-    make, _ = SWEEPS[name]
-    s = make()
-    lams, noises = sorted(s.settings["lam"]), sorted(s.settings["label_noise"])
-    seen = visit(name, scheme).evaluate(READ)
-    assert len(seen) == 2 * s.finished[..., 0].size
-    for view in seen:
-        i, j, k, metric = (view["where"][key] for key in ("i", "j", "k", "metric"))
-        if name == "two":
-            p = ((0, 0.5)[i], (0, 0.3, 0.6)[j])
-            assert view["spoken"] == [f"p₁ = {p[0]}", f"p₂ = {p[1]}"]
-            point = s.at(p=p)
-        elif name == "both":
-            p = (0.5 * j,) * 2
-            assert view["spoken"] == [f"λ = {lams[i]:g}", f"p = {p[0]:g}"]
-            point = s.at(lam=lams[i], p=p, label_noise=noises[k])
-        else:
-            assert view["spoken"] == [f"λ = {lams[i]:g}".replace("0.0001", "1e-4")]
-            point = s.at(lam=lams[i], label_noise=noises[k])
-        assert view["setting"].startswith(", ".join(view["spoken"]))
-        if len(noises) > 1:
-            assert view["setting"].endswith(("clean", "40 % random")[k])
-
-        total = np.sqrt((point.weight_norm**2).sum(-1))
-        stats = {
-            "train_accuracy": (point.final_train_accuracy, 100),
-            "valid_accuracy": (last(point.valid_accuracy), 100),
-            "test_accuracy": (point.test_accuracy, 100),
-            "gap": (point.gap, 100),
-            "test_loss": (point.test_loss, 1),
-            "norm": (total, 1),
-        }
-        assert view["stats"].keys() == stats.keys()
-        for key, (values, factor) in stats.items():
-            assert_shown(" ".join(view["stats"][key]), values.astype(float), factor)
-
-        train, valid = getattr(point, f"train_{metric}"), getattr(point, f"valid_{metric}")
-        factor = 100 if metric == "accuracy" else 1
-        assert len(view["readouts"]) == s.settings["num_epochs"]
-        for epoch, text in enumerate(view["readouts"]):
-            head, train_text, valid_text = re.split("training|validation", text)
-            assert head == f"epoch {epoch + 1}: "
-            assert_shown(train_text, train[..., epoch].astype(float), factor)
-            assert_shown(valid_text, valid[..., epoch].astype(float), factor)
-
-        for layer, text in enumerate(view["norms"]):
-            mean = point.weight_norm[..., layer].astype(float).mean()
-            assert numbers(text)[0] == pytest.approx(
-                mean, abs=0.0051 if "." in text else 0.51, rel=0.006
-            )
-        for layer, path in enumerate(view["bars"]):
-            share = point.weight_histogram[..., layer, :].sum((0, 1, 2, 3))
-            assert_bars(path, share / share.sum())
 
 
 def assert_bars(path, share):
@@ -241,49 +165,92 @@ def assert_bars(path, share):
     base = numbers(path)[1]
     heights = base - np.array([float(v) for v in re.findall(r"V([\d.]+)H", path)])
     rounded = np.rint(1000 * share)
-    scale = heights.max() / rounded.max()
-    np.testing.assert_allclose(heights, rounded * scale, atol=0.11)
+    np.testing.assert_allclose(heights, rounded * heights.max() / rounded.max(), atol=0.11)
 
 
-def test_the_curve_over_lam_stands_where_the_values_are(visit):
-    s = one_d()
-    for view in visit("one").evaluate(READ):
-        metric, k = view["where"]["metric"], view["where"]["k"]
-        finals = (getattr(s, f"final_train_{metric}"), last(getattr(s, f"valid_{metric}")))
-        values = np.concatenate([final[:, 0, k].mean(-1) for final in finals])
-        marks = np.array(
-            [numbers(text.replace("translate", "")) for part in view["marks"] for text in part]
+def assert_curve(view, runs, metric):
+    """The curve over λ stands where the values are."""
+    arrays = runs[f"final_train_{metric}"], runs[f"valid_{metric}"][..., -1]
+    values = np.concatenate([array.astype(float).mean("seed").values for array in arrays])
+    marks = [numbers(text.replace("translate", "")) for part in view["marks"] for text in part]
+    heights = np.array(marks)[:, 1]
+    slope, offset = np.polyfit(values, heights, 1)
+    unit = 0.001 if metric == "accuracy" else 0.01  # of the last digit that is sent
+    assert slope < 0
+    np.testing.assert_allclose(heights, slope * values + offset, atol=abs(slope) * unit + 0.1)
+    i = view["where"]["i"]
+    assert view["dots"] == [view["marks"][0][i], view["marks"][1][i]]
+
+
+def assert_map(view, runs, metric):
+    """The map holds the final values; `runs` has the dimensions of the map, the upper one first."""
+    final = runs[f"valid_{metric}"][..., -1].astype(float).mean("seed")
+    values = final.values.ravel() * (100 if metric == "accuracy" else 1)
+    for text, value in zip(view["cells"][: values.size], values, strict=True):
+        digits = len(text.partition(".")[2])
+        assert abs(float(text) - value) <= 0.5 * 10.0**-digits * (1 + 1e-5)
+    assert min(float(v) for v in view["outline"]) >= 0
+
+
+# What is shown, its sliders, and how they say where they stand.
+SWEEPS = {
+    "one": (one_d, ("lam",), "λ = {:g}"),
+    "two": (two_d, ("p1", "p2"), "p₁ = {:g}, p₂ = {:g}"),
+    "both": (lam_and_p, ("lam", "p"), "λ = {:g}, p = {:g}"),
+}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_is_shown_as_it_is_at_every_position(visit, name):
+    make, keys, spoken = SWEEPS[name]
+    runs = make().squeeze().sortby([*keys])
+    noises = runs.label_noise.values if "label_noise" in runs.dims else [0]
+    seen = visit(name).evaluate(READ)
+    assert len(seen) == 2 * runs.finished.isel(seed=0).size
+    for view in seen:
+        i, j, k, metric = (view["where"][key] for key in ("i", "j", "k", "metric"))
+        part = runs.isel(label_noise=k) if len(noises) > 1 else runs
+        where = dict(zip(keys, (i, j), strict=False))
+        point = part.isel(where)
+        said = spoken.format(*(float(runs[key][n]) for key, n in where.items()))
+        assert ", ".join(view["spoken"]) == said.replace("0.0001", "1e-4")
+        assert view["setting"].startswith(", ".join(view["spoken"]))
+        if len(noises) > 1:
+            assert view["setting"].endswith(("clean", "40 % random")[k])
+        (assert_curve if len(keys) == 1 else assert_map)(
+            view, part.transpose(*keys[::-1], "seed", ...), metric
         )
-        slope, offset = np.polyfit(values, marks[:, 1], 1)
-        assert slope < 0 if np.ptp(values) > 0.01 else True
-        # pixels per unit of the last digit that is sent, and a rounding in the drawing
-        unit = 0.001 if metric == "accuracy" else 0.01
-        np.testing.assert_allclose(
-            marks[:, 1], slope * values + offset, atol=abs(slope) * unit + 0.1
-        )
-        i = view["where"]["i"]
-        assert view["dots"] == [view["marks"][0][i], view["marks"][1][i]]
 
+        norm = np.sqrt((point.weight_norm.astype(float) ** 2).sum("layer"))
+        stats = {
+            "train_accuracy": 100 * point.final_train_accuracy.astype(float),
+            "valid_accuracy": 100 * point.valid_accuracy[..., -1].astype(float),
+            "test_accuracy": 100 * point.test_accuracy.astype(float),
+            "gap": 100 * point.gap.astype(float),
+            "test_loss": point.test_loss.astype(float),
+            "norm": norm,
+        }
+        assert view["stats"].keys() == stats.keys()
+        for key, values in stats.items():
+            assert_shown(" ".join(view["stats"][key]), values)
 
-@pytest.mark.parametrize("name", ["two", "both"])
-def test_the_map_holds_the_final_values(visit, name):
-    s, grid = SWEEPS[name][0](), SWEEPS[name][1]
-    for view in visit(name).evaluate(READ):
-        metric, k = view["where"]["metric"], view["where"]["k"]
-        cells = view["cells"][: s.finished[:, :, 0, 0].size]
-        values = last(getattr(s, f"valid_{metric}")).astype(float).mean(3)[:, :, k]
-        points = list(itertools.product([s.settings["p"].index(tuple(map(float, p))) for p in grid],
-                                        np.argsort(s.settings["lam"])))  # fmt: skip
-        for text, (j, i) in zip(cells, points, strict=True):
-            digits = len(text.partition(".")[2])
-            value = values[i, j] * (100 if metric == "accuracy" else 1)
-            assert abs(float(text) - value) <= 0.5 * 10.0**-digits * (1 + 1e-5)
-        x, y = (float(v) for v in view["outline"])
-        assert x >= 0 and y >= 0
+        factor = 100 if metric == "accuracy" else 1
+        assert len(view["readouts"]) == runs.sizes["epoch"]
+        for epoch, text in enumerate(view["readouts"]):
+            head, *texts = re.split("training|validation", text)
+            assert head == f"epoch {epoch + 1}: "
+            for kind, shown in zip(("train", "valid"), texts, strict=True):
+                assert_shown(shown, factor * point[f"{kind}_{metric}"][:, epoch].astype(float))
+
+        for layer, text in enumerate(view["norms"]):
+            assert_shown(text, point.weight_norm[:, layer].astype(float), ends=False)
+        for layer, path in enumerate(view["bars"]):
+            share = point.weight_histogram[:, layer].sum("seed").values
+            assert_bars(path, share / share.sum())
 
 
 def test_runs_of_another_model_are_shown_as_they_are(visit):
-    lams, of, w = (0, 0.3, 3), runs(), weights_of(runs())
+    lams, of, w = (0, 0.3, 3), histories(), weights_of(histories())
     seen = visit("linear").evaluate(READ)
     assert [view["spoken"] for view in seen] == [[f"λ = {lam}"] for lam in lams]
     for view, lam in zip(seen, lams, strict=True):
@@ -410,37 +377,30 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize(
-    "theme, ground", [("light", "rgb(255,255,255)"), ("dark", "rgb(18,18,18)")]
-)
-@pytest.mark.parametrize("name", ["one", "two"])
-def test_colours_follow_the_theme_with_contrast(visit, name, theme, ground):
-    page = visit(name, color_scheme="dark" if theme == "light" else "light")  # the page decides
-    page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-    style = """(all, name) =>
-        all.map((e) => [e.className.baseVal ?? e.className, getComputedStyle(e)[name]])"""
-    page.locator(f'.root[data-theme="{theme}"]').wait_for()
-    page.wait_for_timeout(200)  # the switch's own colours fade
-    for selector, name_of, least in (
-        ("p:not(.status), dt, dd, label, legend, output", "color", 4.5),
-        (".curves text, .weights text, .land text.end", "fill", 4.5),
-        (".line, .cursor, .before, .outline:not(.outer), .tick", "stroke", 3),
-        (".mark, .bars", "fill", 3),
-    ):
-        for kind, color in page.locator(f"figure.d2l-explorer .root :is({selector})").evaluate_all(
-            style, name_of
+def test_colours_follow_the_theme_with_contrast(visit):
+    page = visit("many")
+    for theme, ground in (("dark", "rgb(18,18,18)"), ("light", "rgb(255,255,255)")):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        page.locator(f'.root[data-theme="{theme}"]').last.wait_for()
+        page.wait_for_timeout(200)  # the switch's own colours fade
+        for selector, style, least in (
+            ("p:not(.status), dt, dd, label, legend, output", "color", 4.5),
+            (".curves text, .weights text, .land text.end", "fill", 4.5),
+            (".line, .cursor, .before, .outline:not(.outer), .tick", "stroke", 3),
+            (".mark, .bars", "fill", 3),
         ):
-            assert contrast(color, ground) >= least, (kind, color)
-    on = page.locator("input:checked + span").first
-    color, back = on.evaluate(
-        "(e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
-    )
-    assert contrast(color, back) >= 4.5
-    for cell, text in zip(
-        page.locator(".cell").all(), page.locator(".cell + text").all(), strict=True
-    ):
-        fills = [e.evaluate("(e) => getComputedStyle(e).fill") for e in (cell, text)]
-        assert contrast(*fills) >= 4.5
+            found = page.locator(f"figure.d2l-explorer .root :is({selector})").evaluate_all(
+                "(all, name) => all.map((e) => [e.outerHTML, getComputedStyle(e)[name]])", style
+            )
+            for element, color in found:
+                assert contrast(color, ground) >= least, (element, color)
+        pairs = page.locator("figure.d2l-explorer .root :is(input:checked + span, .cell + text)")
+        for element, *colors in pairs.evaluate_all(
+            """all => all.map((e) => [e.outerHTML, ...(e.localName === "text" ?
+              [getComputedStyle(e).fill, getComputedStyle(e.previousSibling).fill] :
+              [getComputedStyle(e).color, getComputedStyle(e).backgroundColor])])"""
+        ):
+            assert contrast(*colors) >= 4.5, element
 
 
 def test_without_a_theme_it_follows_the_system(visit):
@@ -515,9 +475,7 @@ def test_state_lives_in_the_address(visit, scheme):
     assert page.url.endswith(("one.html", "one.html#"))
 
 
-@pytest.mark.parametrize(
-    "address", ["#recap", "#lam=nonsense", "#lam=", "#metric=x&lam", "#%E0%A4%A&=", "#lam=7&lam"]
-)
+@pytest.mark.parametrize("address", ["#recap", "#lam=nonsense", "#metric=x&lam", "#%E0%A4%A&="])
 def test_other_addresses_are_left_alone(visit, address):
     page = visit("one", address=address)
     settled(page)
@@ -537,7 +495,7 @@ def test_explorers_of_one_page_do_not_mix(visit):
     figures.nth(1).locator("input[type=range]").nth(1).fill("2")
     figures.nth(2).locator("input[type=range]").fill("3")
     settled(page)
-    assert set(page.url.partition("#")[2].split("&")) == {"lam=1e-4", "2.p2=0.6", "mlp.lam=0.3"}
+    assert set(page.url.partition("#")[2].split("&")) == {"lam=1e-4", "2.p2=0.6", "3.lam=0.3"}
     page.reload()
     settings = page.locator(".setting").all_text_contents()
     assert [s.partition(",")[0] for s in settings] == ["λ = 1e-4", "p₁ = 0", "λ = 0.3"]
@@ -547,11 +505,9 @@ def test_explorers_of_one_page_do_not_mix(visit):
 # ---------------------------------------------------------------- safe, and light
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
-def test_hostile_words_are_shown_as_text(visit, scheme):
-    page = visit("hostile", scheme)
+def test_hostile_words_are_shown_as_text(visit):
+    page = visit("hostile")
     shown = HOSTILE.replace("\u2028", "").split()
-    assert page.locator("figcaption > span").text_content().replace("\u2028", "").split() == shown
     assert page.locator(".sliders label").text_content().replace("\u2028", "").split() == shown
     slider(page, "x").fill("1")
     assert slider(page, "x").get_attribute("aria-valuetext").startswith("</script><img src=x")
@@ -562,10 +518,9 @@ def test_hostile_words_are_shown_as_text(visit, scheme):
 
 def test_without_javascript_caption_and_table_are_there(visit):
     page = visit("one", java_script_enabled=False)
-    assert page.locator("figcaption > span").inner_text() == "What λ does."
+    assert page.locator("figcaption").inner_text().startswith("784-8-10, 1,000 training images")
     page.locator("summary").click()
     assert page.locator("tbody tr").count() == 8
-    assert "network" not in page.locator("main").inner_text().replace("networks", "")
 
 
 def test_a_move_makes_no_elements_and_takes_no_time(visit):
@@ -604,48 +559,10 @@ def test_a_move_makes_no_elements_and_takes_no_time(visit):
 def lab(tmp_path):
     """A real JupyterLab whose notebook shows an explorer between two other cells."""
     pytest.importorskip("jupyterlab")
-    one_d().save(tmp_path / "sweep.npz")
-    cells = [
-        "1 + 1",
-        "from d2lutils.sweeps import Sweep\nfrom d2lutils.explorer import explore\n"
-        "explore(Sweep.load('sweep.npz'))",
-        "2 + 2",
-    ]
-    notebook = {
-        "nbformat": 4,
-        "nbformat_minor": 5,
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-        "cells": [
-            {"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None,
-             "outputs": [], "source": source}
-            for i, source in enumerate(cells)
-        ],
-    }  # fmt: skip
-    (tmp_path / "a.ipynb").write_text(json.dumps(notebook))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-               "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ip=127.0.0.1",
-               f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url="]  # fmt: skip
-    with open(tmp_path / "log", "w") as log:
-        environment = os.environ | {
-            "OMP_NUM_THREADS": "1",
-            "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
-        }
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api")
-                break
-            except OSError:
-                assert server.poll() is None, (tmp_path / "log").read_text()
-                time.sleep(0.25)
-        yield f"http://127.0.0.1:{port}/lab/tree/a.ipynb"
-    finally:
-        server.terminate()
-        server.wait(30)
+    (tmp_path / "explorer.html").write_text(explore(one_d())._repr_html_(), "utf-8")
+    show = "from IPython.display import HTML\nHTML(filename='explorer.html')"
+    with jupyter_lab(tmp_path, "1 + 1", show, "2 + 2") as address:
+        yield address
 
 
 def test_jupyterlab(chromium, lab):

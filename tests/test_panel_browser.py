@@ -1,24 +1,16 @@
 """The panel in a real JupyterLab, driven as a reader drives it: mouse, arrow keys, Train, Stop."""
 
-import contextlib
-import json
 import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 
 import d2lutils as d2l
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from d2lutils.words import number
+from tests.jupyter_lab import jupyter_lab
 
 SETUP = """
 import torch
@@ -37,86 +29,16 @@ def setup(lam, label_noise):
 """
 
 
-def need_browser():
-    """Return Playwright, or skip where a browser cannot be had; CI must have one."""
-    try:
-        from playwright.sync_api import sync_playwright
-
-        if CHROMIUM:
-            return sync_playwright
-        reason = "no Chromium on this machine"
-    except ImportError:
-        reason = "Playwright is not installed"
-    if os.environ.get("CI"):
-        pytest.fail(f"{reason}, and CI is set")
-    pytest.skip(reason)
-
-
-@contextlib.contextmanager
-def jupyter_lab(root):
-    """Run a JupyterLab of its own over the folder `root`, and yield its address."""
-    config = root / "config"
-    (config / "labconfig").mkdir(parents=True)
-    news = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
-    (config / "labconfig" / "page_config.json").write_text(json.dumps(news))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {
-        "OMP_NUM_THREADS": 1,  # tiny batches on two threads crawl where others compute too
-        "JUPYTER_CONFIG_DIR": config,
-        "JUPYTER_RUNTIME_DIR": root / "runtime",
-        "JUPYTERLAB_SETTINGS_DIR": root / "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": root / "workspaces",
-    }
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-        f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=",
-        f"--ServerApp.root_dir={root}",
-    ]  # fmt: skip
-    with open(root / "lab.log", "w") as log:
-        server = subprocess.Popen(
-            command,
-            env={**os.environ, **{name: str(value) for name, value in settings.items()}},
-            stdout=log,
-            stderr=log,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            assert server.poll() is None, (root / "lab.log").read_text()
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{address}/api", timeout=2).read()
-                break
-            time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()  # stops its kernels as well
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def page(chromium, tmp_path_factory):
     """A page of JupyterLab with a panel on it."""
-    sync_playwright = need_browser()
-    root = tmp_path_factory.mktemp("lab")
+    pytest.importorskip("jupyterlab")
     cells = [SETUP, "panel(setup, lam=0.01, label_noise=0.4, num_epochs=[5, 200])"]
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(notebook, root / "panel.ipynb")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
-    with jupyter_lab(root) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    with jupyter_lab(tmp_path_factory.mktemp("lab"), *cells) as address:
+        context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+        page = context.new_page()
         page.set_default_timeout(45_000)
-        page.goto(f"{address}/lab/tree/panel.ipynb")
+        page.goto(address)
         page.locator(".jp-Notebook .cm-content").first.click()
         page.get_by_text(re.compile(r"\| Idle")).wait_for()  # earlier keys may get lost
         for count in (1, 2):
@@ -127,7 +49,7 @@ def page(tmp_path_factory):
         yield page
         if folder := os.environ.get("D2L_SCREENSHOTS"):
             page.screenshot(path=Path(folder, "panel.png"))
-        browser.close()
+        context.close()
 
 
 def slider(page, name):
@@ -180,7 +102,7 @@ def test_shows_what_a_direct_run_gives(page):
     assert value(page, "λ") == 1e-5
     page.mouse.click(x + 40, y)
     assert value(page, "λ") == by_mouse
-    assert slider(page, "λ").locator(".widget-readout").inner_text() == f"{by_mouse:g}"
+    assert slider(page, "λ").locator(".widget-readout").inner_text() == number(by_mouse)
 
     click(page, "Train")
     line = words(page, r"Run 1 .*done after epoch 5")
@@ -190,14 +112,14 @@ def test_shows_what_a_direct_run_gives(page):
     torch.set_num_threads(1)
     history = d2l.train(*scope["setup"](by_mouse, 0.4), 5, progress=False)
     torch.set_num_threads(num_threads)
-    assert f"λ = {by_mouse:g}, label noise = 0.4, epochs = 5" in line
+    assert f"λ = {number(by_mouse)}, label noise = 0.4, epochs = 5" in line
     finals = [
         f"{history.train_loss[-1]:.4g}", f"{history.valid_loss[-1]:.4g}",
         f"{history.train_accuracy[-1]:.3f}", f"{history.valid_accuracy[-1]:.3f}",
     ]  # fmt: skip
     assert re.findall(r"(?:loss|accuracy) ([\d.]+\d)", line) == finals
     cells = page.locator(".widget-html table tr").nth(1).locator("td").all_inner_texts()
-    assert cells == ["■ 1", f"{by_mouse:g}", "0.4", "5", *finals]
+    assert cells == ["■ 1", number(by_mouse), "0.4", "5", *finals]
     assert page.locator(".widget-html svg[role=img] polyline").count() == 4
 
 

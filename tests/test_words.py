@@ -2,15 +2,16 @@
 
 import importlib
 import json
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
-from d2lutils import checks, explorer, words
+import d2lutils
+from d2lutils import checks, words
 from tests import answers
 
-panel = importlib.import_module("d2lutils.panel")  # its name in the package is the function's
 PACKAGE = Path(words.__file__).parent
 OTHERS = words.LANGUAGES[1:]
 FIELDS = re.compile(r"\{(\w+)\}")
@@ -44,10 +45,9 @@ class TestLanguage:
 
 class TestSay:
     def test_fills_in_and_translates_what_it_fills_in(self):
-        assert words.say("validation {metric} after training", "en", metric="loss") == (
-            "validation loss after training"
-        )
-        assert "损失" in words.say("validation {metric} after training", "zh", metric="loss")
+        hint = "The net came in {mode} mode; measure it in the mode it is in, and leave it there."
+        assert words.say(hint, "en", mode="train").startswith("The net came in train mode")
+        assert "训练" in words.say(hint, "zh", mode="train")
 
     def test_code_is_not_translated(self):
         hint = "Your code changed the values of `{name}` itself, which belongs to the caller. "
@@ -76,6 +76,46 @@ class TestSpans:
         assert words.spans({"en": "text"}) == '<span class="d2l-words" lang="en">text</span>'
 
 
+class TestNumbers:
+    @pytest.mark.parametrize(
+        "value, text",
+        [(0, "0"), (1e-5, "1e-5"), (1e-4, "1e-4"), (0.004, "0.004"), (30, "30"), (0.75, "0.75"),
+         (2000, "2000"), (60_000, "60000"), (123456, "123456"), (1e7, "1e7")],
+    )  # fmt: skip
+    def test_read_as_they_are_typed(self, value, text):
+        assert words.number(value) == text
+
+    @pytest.mark.parametrize(
+        "value, text", [(0.012345, "0.0123"), (1.5e-7, "1.5e-7"), (4e4, "4e4")]
+    )
+    def test_are_rounded_to_significant_digits(self, value, text):
+        assert words.number(value, 3) == text
+
+
+def texts():
+    """All texts of the module that stand in both languages, and those of the explorer's script."""
+
+    def within(value):
+        if isinstance(value, words.Text):
+            yield value
+        elif isinstance(value, (dict, tuple)):
+            for part in value.values() if isinstance(value, dict) else value:
+                yield from within(part)
+
+    for module in pkgutil.walk_packages(d2lutils.__path__, "d2lutils."):
+        if not module.name.endswith("__main__"):
+            yield from within(vars(importlib.import_module(module.name)).copy())
+    script = (PACKAGE / "explorer" / "words.js").read_text("utf-8")
+    yield from (words.Text(*pair) for pair in re.findall(r'en: "(.*?)", zh: "(.*?)" }', script))
+
+
+def test_texts_keep_what_is_filled_in():
+    found = list(texts())
+    assert len(found) > 60
+    for text in found:
+        assert sorted(FIELDS.findall(text.en)) == sorted(FIELDS.findall(text.zh)), text
+
+
 @pytest.mark.parametrize("to", OTHERS)
 class TestTranslations:
     def test_keep_what_is_filled_in_and_all_code(self, to):
@@ -83,15 +123,6 @@ class TestTranslations:
             assert sorted(FIELDS.findall(english)) == sorted(FIELDS.findall(text)), english
             code = re.compile(r"`[^`]+`")
             assert sorted(code.findall(english)) == sorted(code.findall(text)), english
-
-    def test_say_every_word_of_the_explorer_and_the_panel(self, to):
-        said = {*explorer._ENGLISH.values(), explorer._CAPTION, explorer._CAPTION_OF_SWEEP}
-        said |= {explorer._INCOMPLETE, panel._OFFLINE, *panel._METRICS.values()}
-        said |= {name for name, *_ in panel._SLIDERS.values() if len(name) > 2}
-        code = (PACKAGE / "panel.py").read_text(encoding="utf-8")
-        said |= set(re.findall(r'say\(\s*"([^"]+)"', code)) - {""}
-        symbols = {"‖w‖"}
-        assert said - symbols <= set(words._translations(to))
 
     def test_say_every_diagnosis_and_hint_that_wrong_answers_draw(self, to):
         translated = words._translations(to)
