@@ -18,7 +18,7 @@ from d2lutils.sweeps.network import check_hidden, check_init, check_p
 from d2lutils.sweeps.stack import bin_edges, train_stack
 
 # Networks trained at once. On the CPU a dozen keep their weights near the core; a GPU wants many.
-_AT_ONCE = {"cpu": 13, "cuda": 256, "mps": 64}
+AT_ONCE = {"cpu": 13, "cuda": 256, "mps": 64}
 
 
 def sweep(
@@ -118,7 +118,7 @@ def sweep(
         raise ValueError(f"momentum={momentum!r} belongs to optimizer='sgd'; give 0 with 'adam'")
     dims, ps = _check_axes(lam, p, label_noise, seeds, len(settings["hidden"]))
     device = torch.device(device or default_device())
-    result, chunks = _empty(dims, settings), _chunks(dims, ps, device)
+    result, chunks = _empty(dims, settings), _chunks(dims, ps, len(hidden), device)
     kept = memo.path_of(dims, ps, settings, device.type)
     if not memo.read(kept, result):
         _check_memory(max(map(len, chunks)), settings, device)
@@ -180,7 +180,7 @@ def _empty(dims: dict[str, list], settings: dict):
     return xarray.Dataset(variables, coords, settings)
 
 
-def _chunks(dims: dict[str, list], ps: list, device: torch.device) -> list[list]:
+def _chunks(dims: dict[str, list], ps: list, num_hidden: int, device: torch.device) -> list[list]:
     """Return what trains together: each network's λ, p, noise and seed, and its place."""
     seeds = dims["seed"]
     # A GPU trains all seeds at once; on the CPU those of one seed can share their images.
@@ -191,8 +191,10 @@ def _chunks(dims: dict[str, list], ps: list, device: torch.device) -> list[list]
         for values in itertools.product(group, dims["lam"], ps, dims["label_noise"]):
             seed, lam, p, noise = values
             along = zip(dims.values(), (lam, *p, noise, seed), strict=True)
-            networks.append(((lam, p, noise, seed), [axis.index(x) for axis, x in along]))
-        num = math.ceil(len(networks) / _AT_ONCE.get(device.type, 13))
+            place = [axis.index(x) for axis, x in along]
+            of_layers = p * num_hidden if "p" in dims else p
+            networks.append(((lam, of_layers, noise, seed), place))
+        num = math.ceil(len(networks) / AT_ONCE.get(device.type, 13))
         chunks += [networks[i::num] for i in range(num)]
     return chunks
 
