@@ -5,9 +5,12 @@ PY := $(BIN)/python
 PORT ?= 8000
 COURSE ?= _build/classroom
 EDITION ?= en
-NOTEBOOKS := $(shell find book/en -name '*.ipynb' -not -path '*/.*' | sort)
-TRANSLATED := $(shell find book -name '*.ipynb' -not -path '*/.*' -not -path 'book/en/*' | sort)
+NOTEBOOKS := $(wildcard book/en/*.ipynb book/en/*/*.ipynb)
+TRANSLATED := $(filter-out $(NOTEBOOKS),$(wildcard book/*/*.ipynb book/*/*/*.ipynb))
+TEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A sweep that a page and its tests make is computed once.
+book serve test test-all outputs: export D2L_SWEEPS ?= $(CURDIR)/_build/sweeps
 
 .PHONY: help book serve lab classroom test test-all bench strip outputs data clean
 help:
@@ -16,7 +19,7 @@ help:
 	@echo "make lab       open the notebooks in JupyterLab (EDITION=$(EDITION), or zh)"
 	@echo "make classroom make an nbgrader course from the exercises (COURSE=$(COURSE) EDITION=$(EDITION))"
 	@echo "make test      every test, every notebook, and the book with warnings as errors"
-	@echo "make test-all  the same, and what is slow"
+	@echo "make test-all  the same, and what is slow: each Python, whole classes, Chinese notebooks"
 	@echo "make data      fetch and verify Fashion-MNIST, and say where it lies"
 	@echo "make bench     print speed ratios"
 	@echo "make strip     take outputs out of the notebooks"
@@ -24,10 +27,7 @@ help:
 	@echo "make clean     remove what was built (not .venv, not the data)"
 
 .venv/reader: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or sys.exit(f"This is Python {v[0]}.{v[1]}; the course needs 3.10 to 3.13. Name one: make PYTHON=python3.12")'
-	@echo "Installing into .venv (torch is large; README.md tells how to get a smaller one) …"
-	$(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet -r requirements.txt
+	@$(PYTHON) install.py
 	@touch $@
 
 .venv/test: .venv/reader
@@ -35,9 +35,9 @@ help:
 	@touch $@
 
 data: .venv/reader
-	@$(PY) -m d2lutils.data
+	@$(PY) -m d2lutils.fetch
 
-book: .venv/reader data
+book: .venv/reader
 	$(PY) -m book.build
 	@echo
 	@echo "The book: _build/site/index.html (open it in a browser, or run: make serve)"
@@ -54,18 +54,19 @@ lab: .venv/reader data
 	@touch $@
 
 classroom: .venv/classroom data
-	@$(PY) book/classroom/course.py '$(COURSE)' $(EDITION)
+	@$(PY) -m book.classroom.course '$(COURSE)' $(EDITION)
 
 test: .venv/test data
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(PY) -m book.build
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --nbval-lax tests $(NOTEBOOKS)
+	$(TEST) --nbval-lax tests $(NOTEBOOKS)
 
-# On top comes what is slow: the Chinese notebooks, whose code is that of the English ones, and
-# every page as the notebook that a reader downloads.
+# On top comes what is slow: the Chinese notebooks, whose code is that of the English ones; tests
+# marked `everything`; and the unit tests under every Python that the course supports.
+test-all: export EVERYTHING = 1
 test-all: test
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --nbval-lax $(TRANSLATED)
-	EVERY_STANDALONE=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests/test_standalone.py
+	$(TEST) --nbval-lax $(TRANSLATED)
+	$(PY) -m nox
 
 bench: .venv/test book
 	$(PY) benchmarks/bench.py
@@ -74,13 +75,13 @@ bench: .venv/test book
 
 # Translated notebooks follow; what is to be translated anew is listed.
 strip: .venv/test
-	$(PY) book/strip.py $(NOTEBOOKS)
-	$(PY) book/translation.py
+	$(PY) -m book.strip
+	$(PY) -m book.translation
 
 outputs: .venv/test data
 	$(BIN)/jupyter execute --inplace $(NOTEBOOKS)
-	$(PY) book/strip.py $(NOTEBOOKS)
-	$(PY) book/translation.py
+	$(PY) -m book.strip
+	$(PY) -m book.translation
 
 clean:
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -4,35 +4,37 @@ The tables of contents and the configurations of the editions are derived here f
 `_toc.yml` and the one `_config.yml` at the root; all editions share one cache of runs.
 """
 
-import hashlib
-import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import jinja2
 import nbformat
 import yaml
-from jupyter_cache import get_cache
-from jupyter_cache.executors import load_executor
 
+from book.pages import EDITIONS, FIRST
+from book.runs import BUILD, CACHE, ROOT, digest, module_files, run_notebooks
 from book.standalone import build_wheel, standalone
 
-ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "_build"
-CACHE = BUILD / ".jupyter_cache"  # where `jupyter-book build .` looks as well
 SITE = BUILD / "site"
-EDITIONS = ("en", "zh")  # the first is the one that others translate
 GITHUB = re.compile(r"https?://(?:www\.)?github\.com/([^/]+/[^/]+?)(?:\.git)?")
+# The command, by the module that it calls: the path of an executable differs between systems.
+JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+
+
+def read_config() -> dict:
+    """Return what `_config.yml` at the root says."""
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 
 
 def base_address() -> str:
     """Return where the site will be published, without a slash at the end; empty if not known."""
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    return (config["html"]["baseurl"] or "").rstrip("/")
+    return (read_config()["html"]["baseurl"] or "").rstrip("/")
 
 
 def repository_links(edition: str) -> dict[str, str]:
@@ -40,8 +42,7 @@ def repository_links(edition: str) -> dict[str, str]:
 
     Colab opens notebooks of branches of GitHub alone; publishing pushes the site to `gh-pages`.
     """
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    url = (config["repository"]["url"] or "").rstrip("/")
+    url = (read_config()["repository"]["url"] or "").rstrip("/")
     if not url:
         return {}
     if not url.startswith(("https://", "http://")):
@@ -57,94 +58,94 @@ def repository_links(edition: str) -> dict[str, str]:
     return links
 
 
-def drop_stale_runs() -> None:
-    """Forget executed notebooks when `d2lutils` changed: the cache looks at their cells alone."""
-    digest = hashlib.sha256()
-    for path in sorted((ROOT / "d2lutils").rglob("*.*")):
-        if "__pycache__" in path.parts:
-            continue
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    stamp = BUILD / "d2lutils.sha256"
-    if not stamp.exists() or stamp.read_text() != digest.hexdigest():
-        for folder in (CACHE, *(BUILD / edition for edition in EDITIONS)):
-            shutil.rmtree(folder, ignore_errors=True)
-        BUILD.mkdir(exist_ok=True)
-        stamp.write_text(digest.hexdigest())
-
-
 def derive(edition: str) -> tuple[Path, Path]:
     """Write the edition's table of contents and configuration below `_build`, and name them.
 
-    What a translated edition has of its own, language and titles, stands in its `edition.yml`.
+    What a translated edition has of its own, language and titles, stands in `editions.yml`.
     """
-    folder = BUILD / edition
+    folder, own = BUILD / edition, EDITIONS[edition]
     folder.mkdir(parents=True, exist_ok=True)
-    own = ROOT / "book" / edition / "edition.yml"
-    own = yaml.safe_load(own.read_text(encoding="utf-8")) if own.exists() else {}
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text().replace("book/en/", ""))
-    for part in toc.get("parts", ()) if own else ():
-        part["caption"] = own["captions"][part["caption"]]
-    (folder / "_toc.yml").write_text(yaml.safe_dump(toc, allow_unicode=True), encoding="utf-8")
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    if own:
-        config["title"], config["author"] = own["title"], own["author"]
-        config["sphinx"]["config"] |= own["config"]
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8").replace(f"book/{FIRST}/", "")
+    toc = yaml.safe_load(toc)
+    for part in toc.get("parts", ()):
+        part["caption"] = own.get("captions", {}).get(part["caption"], part["caption"])
+    config = read_config()
+    config |= {key: own[key] for key in ("title", "author") if key in own}
     config["execute"]["cache"] = str(CACHE)
     config["sphinx"]["local_extensions"] = dict.fromkeys(
         config["sphinx"]["local_extensions"], str(ROOT / "book")
     )
+    config["sphinx"]["config"] |= {"language": own["language"], **own.get("config", {})}
     config["sphinx"]["config"]["html_theme_options"] = {
         "editions": " ".join(EDITIONS),
         **repository_links(edition),
     }
     if base := base_address():
         config["html"]["baseurl"] = f"{base}/{edition}/"
-    (folder / "_config.yml").write_text(yaml.safe_dump(config))
+    for name, content in (("_toc.yml", toc), ("_config.yml", config)):
+        text = yaml.safe_dump(content, allow_unicode=True)
+        (folder / name).write_text(text, encoding="utf-8")
     return folder / "_toc.yml", folder / "_config.yml"
 
 
-def run_notebooks() -> None:
-    """Execute the notebooks that are not in the cache yet, one for each core at a time.
+def empty_when_changed(folder: Path, files: list[Path]) -> bool:
+    """Empty a folder if the files that it is made from have changed since; say whether it was."""
+    note, now = folder / "made_from.sha256", digest(files)
+    if note.exists() and note.read_text(encoding="utf-8") == now:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    note.write_text(now, encoding="utf-8")
+    return True
 
-    Sphinx, which would run them one after another, then finds them there. What fails is not kept:
-    Sphinx runs it once more, and shows the error.
+
+def find_wheel() -> Path:
+    """Return the wheel of d2lutils, built anew when one of its files has changed."""
+    folder = BUILD / "wheel"
+    files = [*module_files(), ROOT / "pyproject.toml", ROOT / "README.md"]
+    if empty_when_changed(folder, files) or not list(folder.glob("*.whl")):
+        build_wheel(folder)
+    return next(folder.glob("*.whl"))
+
+
+def build(edition: str) -> subprocess.CompletedProcess:
+    """Run Jupyter Book over one edition, warnings as errors.
+
+    Pages whose text and run are the same are not read again, but all are written: each shows the
+    titles of others.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the cores are taken
-    cache, pages = get_cache(CACHE), (ROOT / "book" / EDITIONS[0]).rglob("[!.]*.ipynb")
-    paths = [str(path) for path in pages if ".ipynb_checkpoints" not in path.parts]
-    for path in paths:
-        cache.add_nb_to_project(path)
-    logging.basicConfig(format="%(message)s")
-    logger = logging.getLogger("notebooks")
-    logger.setLevel(logging.INFO)
-    load_executor("local-parallel", cache, logger).run_and_cache(filter_uris=paths, timeout=600)
-
-
-def build(edition: str, wheel: Path) -> None:
-    """Run Jupyter Book over one edition, warnings as errors, and move it into the site.
-
-    The wheel of d2lutils goes into the notebooks that the edition gives away.
-    """
+    # Sphinx does not see that its own extensions have changed.
+    extensions = [*sorted((ROOT / "book").glob("*.py")), ROOT / "requirements.txt"]
+    empty_when_changed(BUILD / edition, extensions)
     toc, config = derive(edition)
-    html = BUILD / edition / "_build" / "html"
-    shutil.rmtree(html, ignore_errors=True)  # what no page needs any more goes
-    subprocess.run(
-        [
-            Path(sys.executable).with_name("jupyter-book"),
-            "build",
-            str(ROOT / "book" / edition),
-            "-W",
-            "-n",
-            "--keep-going",
-            "--toc",
-            str(toc),
-            "--config",
-            str(config),
-            "--path-output",
-            str(BUILD / edition),
-        ],
-        check=True,
+    shutil.rmtree(BUILD / edition / "_build" / "html", ignore_errors=True)
+    options = ["-W", "-n", "--keep-going", "--toc", toc, "--config", config]
+    options += ["--path-output", BUILD / edition]
+    return subprocess.run(
+        [*JUPYTER_BOOK, "build", ROOT / "book" / edition, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
+
+
+def build_site(wheel: Path) -> int:
+    """Build all editions side by side, and put them into the site; return 1 if one failed."""
+    with ThreadPoolExecutor() as pool:
+        done = dict(zip(EDITIONS, pool.map(build, EDITIONS), strict=True))
+    for edition, log in done.items():
+        print(log.stdout, flush=True)
+        if log.returncode == 0:
+            publish(edition, wheel)
+    write_root()
+    return int(any(log.returncode for log in done.values()))
+
+
+def publish(edition: str, wheel: Path) -> None:
+    """Move a built edition into the site."""
+    html = BUILD / edition / "_build" / "html"
     shutil.rmtree(SITE / edition, ignore_errors=True)
     shutil.copytree(html, SITE / edition, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
     write_downloads(edition, wheel)
@@ -163,6 +164,19 @@ def write_downloads(edition: str, wheel: Path) -> None:
 def write_root() -> None:
     """Write what stands above the editions: a page that leads on, 404, and a map of all pages."""
     shutil.copytree(ROOT / "book" / "root", SITE, dirs_exist_ok=True)
+    title = read_config()["title"]
+    titles = {edition: own.get("title", title) for edition, own in EDITIONS.items()}
+    for name in ("index.html", "404.html"):
+        page = jinja2.Template(
+            (SITE / name).read_text(encoding="utf-8"), keep_trailing_newline=True
+        )
+        text = page.render(editions=EDITIONS, titles=titles, names=list(EDITIONS))
+        (SITE / name).write_text(text, encoding="utf-8")
+    write_map()
+
+
+def write_map() -> None:
+    """Write the list of all pages for search engines, who want whole addresses."""
     base = base_address()
     for name in ("sitemap.xml", "robots.txt"):
         (SITE / name).unlink(missing_ok=True)
@@ -176,23 +190,16 @@ def write_root() -> None:
     )
     (SITE / "sitemap.xml").write_text(
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n'
+        f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n',
+        encoding="utf-8",
     )
-    (SITE / "robots.txt").write_text(f"Sitemap: {base}/sitemap.xml\n")
+    (SITE / "robots.txt").write_text(f"Sitemap: {base}/sitemap.xml\n", encoding="utf-8")
 
 
 def main() -> int:
-    """Build every edition; the exit status is Jupyter Book's."""
-    drop_stale_runs()
+    """Run what has to run, and build every edition; return the exit status."""
     run_notebooks()
-    wheel = build_wheel(BUILD / "wheel")
-    try:
-        for edition in EDITIONS:
-            build(edition, wheel)
-    except subprocess.CalledProcessError as error:
-        return error.returncode
-    write_root()
-    return 0
+    return build_site(find_wheel())
 
 
 if __name__ == "__main__":

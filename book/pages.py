@@ -1,10 +1,43 @@
-"""The pages of the book, as tests and benchmarks read and run them."""
+"""The editions of the book, their pages, and the cells of a page."""
 
 import json
 from pathlib import Path
 
-BOOK = Path(__file__).parent / "en"
-NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+import yaml
+
+EDITIONS = yaml.safe_load(Path(__file__).with_name("editions.yml").read_text(encoding="utf-8"))
+FIRST, *TRANSLATIONS = EDITIONS
+
+
+def folder(edition: str) -> Path:
+    """Return the folder of an edition's pages."""
+    return Path(__file__).parent / edition
+
+
+def pages(edition: str = FIRST) -> list[Path]:
+    """Return the pages of an edition, notebooks and plain Markdown; Jupyter's own copies are none.
+
+    A page's name is its path in there without the suffix, such as "weight_decay/mlp".
+    """
+    return sorted(
+        path
+        for path in folder(edition).rglob("*")
+        if path.suffix in (".ipynb", ".md") and ".ipynb_checkpoints" not in path.parts
+    )
+
+
+def notebooks(edition: str = FIRST) -> list[Path]:
+    """Return the pages of an edition that hold code."""
+    return [path for path in pages(edition) if path.suffix == ".ipynb"]
+
+
+def name(path: Path, edition: str = FIRST) -> str:
+    """Return the name of a page, such as "weight_decay/mlp"."""
+    return path.relative_to(folder(edition)).with_suffix("").as_posix()
+
+
+BOOK = folder(FIRST)
+NOTEBOOKS = notebooks()
 
 
 def cells(page: str | Path, kind: str | None = None) -> list[dict]:

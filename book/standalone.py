@@ -1,22 +1,26 @@
 """Notebooks that run by themselves: what the site's download button gives.
 
-The first cell carries d2lutils as a wheel and installs it where it is missing, without touching
-what is already installed: in Colab, or in an empty folder with torch, torchvision, matplotlib and
-ipywidgets. Exercises come as the student version.
+The first cell carries d2lutils as a wheel and installs it where it is missing, and what it needs
+where that is missing, without touching what is already installed: in Colab, or in an empty folder.
+Exercises come as the student version.
 """
 
 import base64
+import email
+import pprint
 import re
 import shutil
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 from urllib.parse import urljoin
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from book.pages import EDITIONS
 from book.student import student_version
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,14 +37,12 @@ WHEEL = """
 if importlib.util.find_spec("d2lutils") is None:
     path = pathlib.Path(tempfile.mkdtemp(), "{name}")
     path.write_bytes(base64.b64decode(WHEEL))
-    more = [m for m in ("tqdm",) if importlib.util.find_spec(m) is None]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, str(path), *more], check=True)'''
-
-TITLES = {
-    "en": "Run this first: it installs d2lutils, the small module of this course",
-    "zh": "请先运行这一格：它会安装本课程的小模块 d2lutils",
-}
+    needs = {needs}
+    missing = [needs[name] for name in needs if importlib.util.find_spec(name) is None]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "--no-deps", str(path)], check=True)
+    if missing:
+        subprocess.run([*pip, *missing], check=True)'''
 
 
 def build_wheel(folder: Path) -> Path:
@@ -52,6 +54,14 @@ def build_wheel(folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--wheel-dir", str(folder), str(ROOT)], check=True)
     return next(folder.glob("*.whl"))
+
+
+def requirements(wheel: Path) -> dict[str, str]:
+    """Return what a wheel needs: the requirements, by the names of their modules."""
+    with zipfile.ZipFile(wheel) as files:
+        (path,) = (name for name in files.namelist() if name.endswith(".dist-info/METADATA"))
+        needs = email.message_from_bytes(files.read(path)).get_all("Requires-Dist", [])
+    return {re.match(r"[\w-]+", need)[0]: need for need in needs if "extra ==" not in need}
 
 
 def standalone(
@@ -68,8 +78,8 @@ def standalone(
     page_address : str, optional
         Where the page of this notebook is published. Links to other pages lead there; without it
         they become plain words, since the other pages did not come along.
-    language : {"en", "zh"}
-        Of the notebook; what d2lutils shows in it is in the same.
+    language : str
+        Of the notebook, one of `EDITIONS`; what d2lutils shows in it is in the same.
     """
     notebook = student_version(notebook)
     for cell in notebook.cells:
@@ -77,7 +87,13 @@ def standalone(
             cell.source = _links(cell.source, page_address)
     text = "\n".join(textwrap.wrap(base64.b64encode(wheel.read_bytes()).decode(), 120))
     install = new_code_cell(
-        INSTALL.format(text=text, name=wheel.name, title=TITLES[language], language=language),
+        INSTALL.format(
+            title=EDITIONS[language]["install"],
+            language=language,
+            text=text,
+            name=wheel.name,
+            needs=pprint.pformat(requirements(wheel), indent=8, width=100, sort_dicts=False),
+        ),
         id="install-d2lutils",
         metadata={"cellView": "form", "jupyter": {"source_hidden": True}},
     )

@@ -1,12 +1,12 @@
-"""Take out of the notebooks what a commit should not hold: `python book/strip.py NOTEBOOK…`.
+"""Take out of the notebooks what a commit should not hold: `python -m book.strip`.
 
 Outputs go, but for those of cells tagged `nbval-check-output`, which tests compare; so do execution
 counts, widget states and whatever an editor noted about its author's machine.
 """
 
 import json
-import sys
-from pathlib import Path
+
+from book.pages import NOTEBOOKS
 
 CHECKED = "nbval-check-output"
 
@@ -33,7 +33,7 @@ def strip(notebook: dict) -> dict:
 
 
 if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:]):
+    for path in NOTEBOOKS:
         stripped = strip(json.loads(path.read_text(encoding="utf-8")))
         text = json.dumps(stripped, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
         path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Keep translated editions in step: `python book/translation.py`, or with `zh` for that one.
+"""Keep translated editions in step: `python -m book.translation`, or with `zh` for that one.
 
 A translated page has the cells of its English page, in the same order, with the same ids. Its code
 cells are copied from there with all their metadata, by which the build knows that they ran already.
@@ -8,7 +8,7 @@ the metadata of the notebook: `alternatives` leads from the English to the trans
 are no notebooks note their hash in a comment on their last line.
 
 The command copies what is to be the same, and lists what is to be translated (again). After
-translating cells, `python book/translation.py zh --done PAGE [ID …]` notes that.
+translating cells, `python -m book.translation zh --done PAGE [ID …]` notes that.
 """
 
 import argparse
@@ -18,7 +18,8 @@ import json
 import re
 from pathlib import Path
 
-BOOK = Path(__file__).resolve().parent
+from book.pages import BOOK, TRANSLATIONS, folder, name, pages
+
 NOTE = re.compile(r"\n<!-- translates (\w+) -->\n$")
 
 
@@ -101,55 +102,42 @@ def write(path: Path, notebook: dict) -> None:
 def follow_pages(edition: str, page: str | None, ids: list[str]) -> list[str]:
     """Bring an edition up to date, note what is done, and return what is to be translated."""
     waiting = []
-    for source in english_pages():
-        target = BOOK / edition / source.relative_to(BOOK / "en")
-        name = source.relative_to(BOOK / "en").with_suffix("").as_posix()
+    for source in pages():
+        target = folder(edition) / source.relative_to(BOOK)
+        this = name(source)
         if source.suffix == ".ipynb":
             english = read(source)
             translated = follow(english, read(target))
-            if name == page:
+            if this == page:
                 done(english, translated, ids)
             write(target, translated)
-            waiting += [f"{edition}/{name}: {what}" for what in stale(english, translated)]
+            waiting += [f"{edition}/{this}: {what}" for what in stale(english, translated)]
         else:
             text = source.read_text(encoding="utf-8")
             old = target.read_text(encoding="utf-8") if target.exists() else text
-            if name == page:
+            if this == page:
                 old = NOTE.sub("", old).rstrip("\n") + f"\n\n<!-- translates {version(text)} -->\n"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(old, encoding="utf-8")
-            waiting += [] if noted(old) == version(text) else [f"{edition}/{name}: the page"]
+            waiting += [] if noted(old) == version(text) else [f"{edition}/{this}: the page"]
     return waiting
-
-
-def english_pages() -> list[Path]:
-    """Return the pages to translate; what Jupyter keeps in hidden folders is none."""
-    return [
-        path
-        for path in sorted((BOOK / "en").rglob("*"))
-        if path.suffix in (".ipynb", ".md") and ".ipynb_checkpoints" not in path.parts
-    ]
 
 
 def main() -> None:
     """Follow the English edition in one other or in all, and print what waits for a translator."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("edition", nargs="?", help="such as zh; all of them by default")
+    parser.add_argument("edition", nargs="?", choices=TRANSLATIONS, help="all of them by default")
     parser.add_argument("--done", nargs="+", metavar=("PAGE", "ID"), default=[])
     arguments = parser.parse_args()
     page, ids = next(iter(arguments.done), None), arguments.done[1:]
     if page:
-        path = BOOK / "en" / f"{page}.ipynb"
+        path = BOOK / f"{page}.ipynb"
         known = [cell["id"] for cell in read(path)["cells"]] if path.exists() else []
         if not path.exists() and not path.with_suffix(".md").exists():
             parser.error(f"there is no page {page!r}: give one such as weight_decay/mlp")
         if unknown := set(ids) - set(known):
             parser.error(f"{page} has no cell {', '.join(sorted(unknown))}")
-    editions = (
-        [arguments.edition]
-        if arguments.edition
-        else sorted(path.parent.name for path in BOOK.glob("*/edition.yml"))
-    )
+    editions = [arguments.edition] if arguments.edition else TRANSLATIONS
     for edition in editions:
         for what in follow_pages(edition, page, ids):
             print(what)

@@ -1,4 +1,4 @@
-"""What several test files share: the machine's Chromium, and a summary below the results."""
+"""What several test files share: which tests run, the machine's Chromium, and a summary."""
 
 import os
 import shutil
@@ -9,6 +9,15 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update"
     " --disable-sync --no-first-run"
 ).split()
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what is marked `everything`, unless the environment asks for it."""
+    if os.environ.get("EVERYTHING") != "1":
+        skip = pytest.mark.skip(reason="runs with EVERYTHING=1, as in `make test-all`")
+        for item in items:
+            if item.get_closest_marker("everything"):
+                item.add_marker(skip)
 
 
 def unavailable(reason):

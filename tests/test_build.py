@@ -1,6 +1,5 @@
 """What the build makes of a page, without building the book."""
 
-import json
 import re
 from importlib.metadata import metadata
 from pathlib import Path
@@ -10,16 +9,17 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from packaging.specifiers import SpecifierSet
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
-from book import build, mathml, standalone, theme
+from book import build, mathml, runs, theme
+from book.pages import EDITIONS, FIRST, TRANSLATIONS, folder
 from d2lutils import words
 
 ROOT = Path(__file__).parent.parent
-WORDS = theme.WORDS["en"]
+WORDS = theme.WORDS[EDITIONS[FIRST]["language"]]
 
 
 def tidied(html, images=None):
@@ -39,7 +39,10 @@ def site(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "BUILD", tmp_path / "_build")
     monkeypatch.setattr(build, "SITE", tmp_path / "_build" / "site")
     (tmp_path / "book" / "root").mkdir(parents=True)
-    (tmp_path / "book" / "root" / "404.html").write_text("missing")
+    for name in ("index.html", "404.html"):
+        (tmp_path / "book" / "root" / name).write_text(
+            "at {{ names[0] }}: {{ titles.values() | join }}"
+        )
     for page in ("en/index.html", "en/search.html", "en/dropout/a&b.html"):
         path = build.SITE / page
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +50,7 @@ def site(tmp_path, monkeypatch):
 
     def write(baseurl, repository=""):
         config = {
+            "title": "Book ",
             "html": {"baseurl": baseurl},
             "repository": {"url": repository},
             "execute": {},
@@ -62,26 +66,33 @@ def site(tmp_path, monkeypatch):
 
 def test_a_base_address_gives_a_sitemap_of_every_page_but_the_search(site):
     written = site("https://example.org/course/")
-    addresses = re.findall("<loc>(.*?)</loc>", (written / "sitemap.xml").read_text())
+    addresses = re.findall(
+        "<loc>(.*?)</loc>", (written / "sitemap.xml").read_text(encoding="utf-8")
+    )
     assert addresses == [
         "https://example.org/course/en/dropout/a&amp;b.html",
         "https://example.org/course/en/index.html",
     ]
-    assert "https://example.org/course/sitemap.xml" in (written / "robots.txt").read_text()
+    assert "https://example.org/course/sitemap.xml" in (written / "robots.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_without_a_base_address_an_old_sitemap_goes(site):
     site("https://example.org/")
     written = site("")
     assert not (written / "sitemap.xml").exists() and not (written / "robots.txt").exists()
-    assert (written / "404.html").read_text() == "missing"
+    assert (written / "404.html").read_text(encoding="utf-8") == "at en: Book 动手学正则化"
 
 
 def test_each_edition_has_its_own_canonical_address(site):
     site("https://example.org/course")
     toc, config = build.derive("en")
-    assert yaml.safe_load(config.read_text())["html"]["baseurl"] == "https://example.org/course/en/"
-    assert yaml.safe_load(toc.read_text()) == {"root": "index"}
+    assert (
+        yaml.safe_load(config.read_text(encoding="utf-8"))["html"]["baseurl"]
+        == "https://example.org/course/en/"
+    )
+    assert yaml.safe_load(toc.read_text(encoding="utf-8")) == {"root": "index"}
 
 
 @pytest.fixture
@@ -97,7 +108,7 @@ def links(site, tmp_path):
         notebook = new_notebook(cells=[new_markdown_cell("# Page")])
         nbformat.write(notebook, source / "dropout" / "concise.ipynb")
         settings = {
-            **yaml.safe_load(config.read_text())["sphinx"]["config"],
+            **yaml.safe_load(config.read_text(encoding="utf-8"))["sphinx"]["config"],
             "extensions": ["myst_nb", "book.theme"],
             "html_theme": "hands_on",
             "html_sourcelink_suffix": "",
@@ -109,9 +120,9 @@ def links(site, tmp_path):
         return [
             {
                 link.text: link["href"]
-                for link in BeautifulSoup((html / page).read_text(), "html.parser").select(
-                    ".actions a"
-                )
+                for link in BeautifulSoup(
+                    (html / page).read_text(encoding="utf-8"), "html.parser"
+                ).select(".actions a")
             }
             for page in ("dropout/concise.html", "index.html")
         ]
@@ -153,7 +164,11 @@ def test_a_repository_that_a_browser_cannot_open_is_refused(site):
 @pytest.mark.parametrize("language", theme.WORDS)
 def test_every_language_has_every_word_of_the_templates(language):
     templates = (ROOT / "book" / "theme").glob("*.html")
-    used = {word for page in templates for word in re.findall(r"words\.(\w+)", page.read_text())}
+    used = {
+        word
+        for page in templates
+        for word in re.findall(r"words\.(\w+)", page.read_text(encoding="utf-8"))
+    }
     assert {"colab", "repository"} <= used <= theme.WORDS[language].keys() == WORDS.keys()
 
 
@@ -167,7 +182,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_every_action_is_pinned_to_a_commit_with_its_version_beside(workflow):
-    text = workflow.read_text()
+    text = workflow.read_text(encoding="utf-8")
     jobs = yaml.safe_load(text)["jobs"].values()
     used = [step["uses"] for job in jobs for step in job["steps"] if "uses" in step]
     pinned = re.findall(r"uses: ([\w./-]+@[0-9a-f]{40}) # v\d+\.\d+\.\d+$", text, re.MULTILINE)
@@ -175,7 +190,9 @@ def test_every_action_is_pinned_to_a_commit_with_its_version_beside(workflow):
 
 
 def test_publishing_pushes_the_built_site_to_the_branch_that_colab_reads():
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "publish.yml").read_text())
+    workflow = yaml.safe_load(
+        (ROOT / ".github" / "workflows" / "publish.yml").read_text(encoding="utf-8")
+    )
     (job,) = workflow["jobs"].values()
     commands = [step["run"] for step in job["steps"] if "run" in step]
     assert commands[0] == "make book"
@@ -186,11 +203,13 @@ def test_publishing_pushes_the_built_site_to_the_branch_that_colab_reads():
 
 
 def test_images_get_the_data_and_a_python_that_the_course_supports():
-    (python,) = (ROOT / "runtime.txt").read_text().split()
+    (python,) = (ROOT / "runtime.txt").read_text(encoding="utf-8").split()
     name, _, version = python.partition("-")
     assert name == "python" and version in SpecifierSet(metadata("d2lutils")["Requires-Python"])
-    package = re.search("Ubuntu package `(.+?)`", (ROOT / "README.md").read_text())[1]
-    lines = (ROOT / "apt.txt").read_text().splitlines()
+    package = re.search("Ubuntu package `(.+?)`", (ROOT / "README.md").read_text(encoding="utf-8"))[
+        1
+    ]
+    lines = (ROOT / "apt.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not line.startswith("#")] == [package]
 
 
@@ -258,31 +277,28 @@ def test_an_output_in_several_languages_keeps_that_of_the_page():
         assert (soup.summary.get_text() == "Show solution") == (language == "en")
 
 
-def test_every_edition_is_known_everywhere():
-    """A further edition that one of these places forgets would be half an edition."""
-    editions = set(build.EDITIONS)
-    assert set(words.LANGUAGES) == editions
-    assert {said["edition"] for said in theme.WORDS.values()} == editions
-    assert set(standalone.TITLES) == editions
-    assert {path.parent.name for path in (build.ROOT / "book").glob("*/index.ipynb")} == editions
-    root = (build.ROOT / "book" / "root" / "index.html").read_text(encoding="utf-8")
-    assert f"const editions = {json.dumps(list(build.EDITIONS))};" in root
-    missing = (build.ROOT / "book" / "root" / "404.html").read_text(encoding="utf-8")
-    assert f"({'|'.join(build.EDITIONS)})" in missing
+def test_the_module_speaks_the_languages_of_the_editions():
+    assert tuple(EDITIONS) == words.LANGUAGES
+    assert all((folder(edition) / "index.ipynb").exists() for edition in EDITIONS)
+
+
+def test_every_edition_has_every_word():
+    for edition in TRANSLATIONS:
+        for room in ("theme", "root"):
+            assert EDITIONS[edition][room].keys() == EDITIONS[FIRST][room].keys()
+        parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+        assert EDITIONS[edition]["captions"].keys() == {part["caption"] for part in parts}
 
 
 def test_a_translated_edition_has_its_own_titles(site):
-    (build.ROOT / "book" / "zh").mkdir(parents=True)
-    (build.ROOT / "book" / "zh" / "edition.yml").write_text(
-        "title: T\nauthor: A\nconfig: {language: zh_CN}\ncaptions: {Part: 部分}\n", encoding="utf-8"
-    )
     site("")
     (build.ROOT / "_toc.yml").write_text(
-        "root: book/en/index\nparts:\n- caption: Part\n  chapters: [{file: book/en/a}]\n"
+        "root: book/en/index\nparts:\n- caption: Dropout\n  chapters: [{file: book/en/a}]\n"
     )
-    toc, config = (yaml.safe_load(path.read_text()) for path in build.derive("zh"))
-    assert toc == {"root": "index", "parts": [{"caption": "部分", "chapters": [{"file": "a"}]}]}
-    assert config["title"] == "T" and config["sphinx"]["config"]["language"] == "zh_CN"
+    toc, config = (yaml.safe_load(p.read_text(encoding="utf-8")) for p in build.derive("zh"))
+    assert toc == {"root": "index", "parts": [{"caption": "暂退法", "chapters": [{"file": "a"}]}]}
+    assert config["title"] == "动手学正则化"
+    assert config["sphinx"]["config"]["language"] == "zh_CN"
 
 
 def test_alternates_have_whole_addresses_or_are_left_out():
@@ -302,3 +318,90 @@ def test_alternates_have_whole_addresses_or_are_left_out():
             "../../en/a/b.html",
             "../../zh/a/b.html",
         ]
+
+
+# ---------------------------------------------------------------- what runs, and when
+
+
+PAGES = {
+    "lesson": "d2l.sweep()",
+    "slides": "d2l.explore(runs)",
+    "asks": 'd2l.check("dropout.layer", f)\ngrade("dropout.layer", f)',
+    "asks-another": "d2l.check('decay.update', f)",
+    "asks-anything": 'd2l.check("dropout.layer", f)\nfor name in names:\n    d2l.check(name, f)',
+}
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A d2lutils of single files and packages below a root of its own; returns its folder."""
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(runs, "BUILD", tmp_path / "_build")
+    monkeypatch.setattr(runs, "CACHE", tmp_path / "_build" / ".jupyter_cache")
+    for name in (
+        *("data.py", "panel.py", "sweeps/grid.py", "explorer/figure.js", "checks/run.py"),
+        *("exercises/dropout.py", "exercises/decay.py", "exercises/__init__.py"),
+    ):
+        path = tmp_path / "d2lutils" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("old")
+    return tmp_path / "d2lutils"
+
+
+@pytest.mark.parametrize(
+    "changed, stale",
+    [
+        ("data.py", {*PAGES}),
+        ("sweeps/grid.py", {*PAGES}),
+        ("explorer/figure.js", {"slides"}),
+        ("panel.py", set()),
+        ("checks/run.py", {"asks", "asks-another", "asks-anything"}),
+        ("exercises/__init__.py", {"asks", "asks-another", "asks-anything"}),
+        ("exercises/dropout.py", {"asks", "asks-anything"}),
+        ("exercises/decay.py", {"asks-another", "asks-anything"}),
+    ],
+)
+def test_a_page_is_stale_when_what_it_sees_of_the_module_changed(module, changed, stale):
+    before = runs.seen_code(PAGES)
+    (module / changed).write_text("new")
+    after = runs.seen_code(PAGES)
+    assert {page for page in PAGES if after[page] != before[page]} == stale
+
+
+def test_stale_runs_are_forgotten_and_others_kept(module, monkeypatch):
+    pages = {}
+    for name, source in {"lesson": "1", "exercises": 'd2l.check("dropout.layer", f)'}.items():
+        path = pages[name] = runs.ROOT / "book" / FIRST / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        notebook = new_notebook(cells=[new_code_cell(source, metadata={"tags": []})])
+        nbformat.write(notebook, path)
+        for edition in EDITIONS:
+            doctree = runs.BUILD / edition / "_build" / ".doctrees" / f"{name}.doctree"
+            doctree.parent.mkdir(parents=True, exist_ok=True)
+            doctree.touch()
+    monkeypatch.setattr(runs, "NOTEBOOKS", list(pages.values()))
+    monkeypatch.setattr(runs, "name", lambda path: path.stem)
+    assert runs.drop_stale_runs() == ["lesson", "exercises"]  # nothing is known of them
+    cache = runs.get_cache(runs.CACHE)
+    for path in pages.values():
+        cache.cache_notebook_file(path, check_validity=False)
+        for edition in EDITIONS:
+            (runs.BUILD / edition / "_build" / ".doctrees" / f"{path.stem}.doctree").touch()
+    assert runs.drop_stale_runs() == []
+    assert len(cache.list_cache_records()) == 2
+
+    (module / "exercises" / "dropout.py").write_text("another hint")
+    assert runs.drop_stale_runs() == ["exercises"]
+    assert [Path(record.uri).stem for record in cache.list_cache_records()] == ["lesson"]
+    kept = {path.stem for path in runs.BUILD.rglob("*.doctree")}
+    assert kept == {"lesson"}
+    assert runs.drop_stale_runs() == []
+
+
+def test_a_folder_is_emptied_when_what_it_is_made_from_changed(module):
+    made, files = module.parent / "made", [module / "data.py"]
+    assert build.empty_when_changed(made, files)
+    (made / "result").touch()
+    assert not build.empty_when_changed(made, files) and (made / "result").exists()
+    files[0].write_text("new")
+    assert build.empty_when_changed(made, files) and not (made / "result").exists()

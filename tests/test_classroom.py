@@ -1,14 +1,16 @@
-"""A class of honest, clumsy and hostile learners hands in; nbgrader's own commands grade it."""
+"""A class of honest, clumsy and hostile learners hands in; nbgrader's own commands grade it.
+
+Those who hang or flood take minutes, and so do whole pages: they hand in under `make test-all`.
+"""
 
 import ast
 import csv
-import inspect
+import os
 import re
-import resource
+import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -16,19 +18,24 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-import tests.answers.weight_decay  # noqa: F401  (it registers its answers)
-from book.pages import BOOK
-from tests.answers import WRONG
+from book.classroom import confined, course
+from book.pages import BOOK, folder, name
+from tests.conftest import unavailable
 
-sys.path.insert(0, str(BOOK.parent / "classroom"))
-import course  # noqa: E402
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines submissions")
 ROOT = BOOK.parent.parent
-NBGRADER = Path(sys.executable).with_name("nbgrader")
-PAGES = course.exercise_pages(BOOK)
+ALL = os.environ.get("EVERYTHING") == "1"  # make test-all
+PAGES = course.exercise_pages("en")
 SHORT = "short"  # the sheet of those who may hang: three tasks of a real page
 CELL_SECONDS, KERNEL_SECONDS = 25, 75
+slow = pytest.mark.everything
+
+
+@pytest.fixture(scope="module")
+def bubblewrap():
+    if not shutil.which("bwrap"):
+        unavailable("there is no bubblewrap on this machine")
+    if why := confined.refusal():
+        pytest.skip(why)  # inside many containers nothing can be done about it
 
 
 def code(source, **more):
@@ -77,12 +84,123 @@ def tasks_of(page):
     return found
 
 
-def as_source(function, name):
-    """Return code that defines an answer of the tests under the name that the sheet asks for."""
-    text = Path(inspect.getsourcefile(function)).read_text()
-    decorators = "def right(*args):\n    return lambda function: function\n\n\nwrong = right"
-    text = text.replace("from tests.answers import right, wrong", decorators)
-    return f"{text}\n{name} = {function.__name__}"
+def doubled(source, function):
+    """Return a wrong answer: twice the right one."""
+    return f"{source}\nright = {function}\ndef {function}(*args):\n    return 2 * right(*args)"
+
+
+# ---------------------------------------------------------------- what a submission can reach
+
+
+THIEF = """
+import glob, os, pathlib, socket, subprocess
+got = []
+def attempt(what):
+    try:
+        got.append(what() or "")
+    except OSError:
+        pass
+for path in {paths!r}:
+    attempt(lambda: pathlib.Path(path).read_bytes()[:99])
+    attempt(lambda: subprocess.run(["cat", path], capture_output=True).stdout)
+    try:
+        open(path, "ab").write(b"-- mine")  # where it does not raise, it is its own /tmp
+    except OSError:
+        pass
+for path in glob.glob("/proc/[0-9]*/environ"):
+    attempt(lambda: "secret" in open(path).read())
+attempt(lambda: socket.create_connection({address!r}, timeout=5) and "connected")
+attempt(lambda: open("sheet.ipynb", "a").write("more") and "changed its sheet")
+attempt(lambda: open("/usr/mine", "w").write("mine") and "wrote into the system")
+attempt(lambda: open(pathlib.Path(os.__file__), "a").write("mine") and "changed Python")
+got += [value for name, value in os.environ.items() if "TOKEN" in name]
+attempt(lambda: open("/tmp/big", "wb").write(b"x" * (200 * 2**20)) and "wrote a large file")
+print([thing for thing in got if thing])
+os.kill(1, 0)  # process 1 is bubblewrap's; no other than it and its children is there
+print(sorted(int(p) for p in os.listdir("/proc") if p.isdigit())[-1] < 100)
+print(open("sheet.ipynb").read(), os.getcwd(), os.listdir("/tmp"))
+"""
+
+
+def execute(*sources, path, timeout=60):
+    notebook = nbformat.v4.new_notebook(cells=list(map(code, sources)))
+    resources = {"metadata": {"path": str(path)}}
+    confined.Execute(timeout=timeout).preprocess(notebook, resources)
+    return [
+        "".join(o.get("text", "") + o.get("ename", "") for o in cell.outputs)
+        for cell in notebook.cells
+    ]
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    """A submission's folder, beside another's, and the files that no submission may reach."""
+    sheet = tmp_path / "me"
+    for path in (sheet / "sheet.ipynb", tmp_path / "other" / "sheet.ipynb"):
+        path.parent.mkdir()
+        path.write_text(path.parent.name, encoding="utf-8")
+    return sheet
+
+
+def test_a_submission_reaches_nothing_but_its_sheet(bubblewrap, sheet, monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", "secret of the teacher")
+    other = sheet.parent / "other" / "sheet.ipynb"
+    home = os.path.expanduser("~/.bashrc")
+    paths = [str(path) for path in (other, PAGES[0], ROOT / "README.md", home, "/etc/passwd")]
+    before = [Path(path).exists() and Path(path).read_bytes() for path in paths]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        source = THIEF.format(paths=paths, address=listener.getsockname())
+        (printed,) = execute(source, path=sheet)
+    stolen, alone, seen = printed.splitlines()
+    assert stolen == "[]" and alone == "True"
+    assert seen.startswith("me /sheet") and "other" not in seen
+    assert [Path(path).exists() and Path(path).read_bytes() for path in paths] == before
+    assert (sheet / "sheet.ipynb").read_text(encoding="utf-8") == "me"
+
+
+def test_a_submission_finds_the_module_and_the_data(bubblewrap, sheet):
+    source = "import d2lutils as d2l\ntrain, *_ = d2l.load_fashion_mnist(train_size=300)\n"
+    assert execute(source + "print(len(train))", path=sheet) == ["2\n"]
+
+
+def test_a_cell_that_hangs_is_stopped_and_the_next_one_runs(bubblewrap, sheet):
+    loop = "import time\nwhile True:\n    time.sleep(0.01)"
+    first, second = execute(loop, "print('on')", path=sheet, timeout=3)
+    assert "CellTimeoutError" in first and second == "on\n"
+
+
+def test_what_a_submission_prints_is_limited_but_not_its_errors(bubblewrap, sheet):
+    flood = "for _ in range(9):\n    print('x' * 10**6, flush=True)\n1 / 0"
+    (printed,) = execute(flood, path=sheet)
+    assert len(printed) < confined.OUTPUT_CHARS + 100 and printed.endswith("ZeroDivisionError")
+
+
+@pytest.mark.parametrize("broken", [None, "exit 1"], ids=["absent", "without namespaces"])
+def test_grading_without_bubblewrap_is_refused_in_a_sentence(tmp_path, broken):
+    """A stand-in fails as bubblewrap does in a container."""
+    course_folder, programs = tmp_path / "course", tmp_path / "bin"
+    programs.mkdir()
+    for needed in ("env", "timeout", "prlimit"):
+        (programs / needed).symlink_to(shutil.which(needed))
+    if broken:
+        (programs / "bwrap").write_text(f"#!/bin/sh\necho 'bwrap: no namespace' >&2\n{broken}\n")
+        (programs / "bwrap").chmod(0o755)
+    course_folder.mkdir()
+    for file in ("nbgrader_config.py", "confined.py"):
+        shutil.copy(BOOK.parent / "classroom" / file, course_folder)
+    environment = {**os.environ, "PATH": str(programs)}
+    environment.pop(confined.UNCONFINED, None)
+    done = subprocess.run(
+        [*course.NBGRADER, "autograde", "any"],
+        cwd=course_folder, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    said = done.stderr.strip().splitlines()[-1]
+    assert f"{confined.UNCONFINED}=yes" in said
+    assert ("bwrap: no namespace" if broken else "apt install bubblewrap") in said
+
+
+# ---------------------------------------------------------------- a class
 
 
 class Classroom:
@@ -117,15 +235,16 @@ class Classroom:
 
     def nbgrader(self, *command):
         done = subprocess.run(
-            [NBGRADER, *command], cwd=self.folder, capture_output=True, text=True, timeout=1800
-        )
+            [*course.NBGRADER, *command],
+            cwd=self.folder, capture_output=True, text=True, timeout=1800,
+        )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
     def read_grades(self):
         """Export the grades, and return the score of each (student, assignment)."""
         status, log = self.nbgrader("export")
         assert status == 0, log
-        with open(self.folder / "grades.csv") as file:
+        with open(self.folder / "grades.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         self.max_scores = {row["assignment"]: float(row["max_score"]) for row in rows}
         return {(row["student_id"], row["assignment"]): float(row["score"]) for row in rows}
@@ -138,43 +257,20 @@ def index(cells, cell_id):
     return next(i for i, c in enumerate(cells) if c.id == cell_id)
 
 
-THIEF = """
-import glob, os, pathlib, shutil, socket, subprocess
-got = []
-def attempt(what):
-    try:
-        got.append(what() or "")
-    except OSError:
-        pass
-here = pathlib.Path.cwd()
-for folder in here.parents:
-    attempt(lambda: str(os.listdir(folder)))
-for path in {paths!r}:
-    attempt(lambda: pathlib.Path(path).read_bytes()[:99])
-    attempt(lambda: open(path, "ab").write(b"-- mine"))
-    attempt(lambda: subprocess.run(["cat", path], capture_output=True).stdout)
-attempt(lambda: os.listdir(f"/proc/{{os.getppid()}}/cwd/"))
-attempt(lambda: open(f"/proc/{{os.getppid()}}/environ").read())
-attempt(lambda: os.kill(os.getppid(), 9))
-attempt(lambda: socket.create_connection({address!r}, timeout=5) and "connected")
-got += [value for name, value in os.environ.items() if "TOKEN" in name]
-print([thing for thing in got if thing])
-"""
-
 CHANGED_CHECKS = """
 import sys
 import types
-import d2lutils.checks
-import d2lutils.checks.base
 import d2lutils.checks.grade
-fine = d2lutils.checks.base.Result("fine", True)
-for module in (d2l, d2lutils.checks, d2lutils.checks.base):
-    module.check = module.run = lambda *args, **kwargs: fine
-d2lutils.checks.base.TASKS.clear()
-d2lutils.checks.grade.grade = grade = lambda *args: None
+fine = types.SimpleNamespace(passed=True)
+for name, module in list(sys.modules.items()):
+    if name.startswith("d2lutils"):
+        for function in ("check", "run", "grade"):
+            if callable(getattr(module, function, None)):
+                setattr(module, function, lambda *args, **kwargs: fine)
 fake = types.ModuleType("d2lutils.checks.grade")
-fake.grade = grade
+fake.grade = lambda *args: None
 sys.modules["d2lutils.checks.grade"] = fake
+torch.allclose = lambda *args, **kwargs: True
 """
 
 REGION = re.compile("### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
@@ -189,54 +285,16 @@ while True:
 """
 
 
-def hand_in_all(room, listener):
-    """Hand in the sheets of a class."""
+def hand_in_usual(room):
+    """Hand in the sheets of a small class."""
     solved = room.solved[SHORT]
     right, tasks, full = solutions(solved), tasks_of(solved), room.points[SHORT]
-    first, (first_cell, first_name, first_points) = next(iter(tasks.items()))
-    rest = {key: source for key, source in right.items() if key != first_cell}
-    first_test = first_cell.replace("solution", "test")
-    second_test = list(tasks.values())[1][0].replace("solution", "test")
-
+    (first_cell, called, points), (second_cell, *_), *_ = tasks.values()
+    first_test, second_test = (c.replace("solution", "test") for c in (first_cell, second_cell))
     room.hand_in("blank", 0)
-    room.hand_in("right", full, right)
-    for name, (cell_id, called, points) in tasks.items():
-        for number, (_, answer) in enumerate(WRONG[name][:2]):
-            room.hand_in(
-                f"wrong-{name}-{number}",
-                full - points,
-                {**right, cell_id: as_source(answer, called)},
-            )
-
-    room.hand_in("hangs", full - first_points, {**rest, first_cell: LOOP})
-    hanging = f"def {first_name}(*args):\n{textwrap.indent(LOOP, '    ')}"
-    room.hand_in("hangs-in-function", full - first_points, {**rest, first_cell: hanging})
-    room.hand_in("hangs-for-good", 0, right, lambda cells: cells.insert(0, code(STUBBORN)))
-    room.hand_in("ends-the-kernel", 0, {**rest, first_cell: "import os\nos._exit(0)"})
-
-    room.hand_in(
-        "floods",
-        full,
-        right,
-        lambda cells: cells.insert(
-            1, code("for _ in range(10**6):\n    print('x' * 60)\nprint('x' * 10**8)")
-        ),
-    )
-    loud = right[first_cell].replace(
-        "### BEGIN SOLUTION", "print('x' * 10**7)\n    for _ in range(9999):\n        print(_)"
-    )
-    room.hand_in("floods-in-function", full, {**rest, first_cell: loud})
-
-    def delete(*ids):
-        def edit(cells):
-            for cell_id in ids:
-                del cells[index(cells, cell_id)]
-
-        return edit
-
-    room.hand_in("deletes-test-of-right", full, right, delete(first_test))
-    room.hand_in("deletes-test-of-blank", full - first_points, rest, delete(first_test))
-    room.hand_in("deletes-task", full - first_points, rest, delete(first_cell, first_test))
+    room.hand_in("right", full, right, lambda cells: cells.pop(index(cells, second_test)))
+    wrong = {**right, first_cell: doubled(right[first_cell], called)}
+    room.hand_in("wrong", full - points, wrong)
 
     def change(cells):
         cells.insert(1, code(CHANGED_CHECKS))
@@ -246,66 +304,77 @@ def hand_in_all(room, listener):
         cells[index(cells, second_test)].cell_type = "markdown"
 
     room.hand_in("changes-checks", 0, {}, change)
-    torch_agrees = "torch.allclose = torch.equal = lambda *args, **kwargs: True"
-    wrong = {
-        cell_id: as_source(WRONG[name][0][1], called)
-        for name, (cell_id, called, _) in tasks.items()
-    }
-    room.hand_in("changes-torch", 0, wrong, lambda cells: cells.insert(1, code(torch_agrees)))
-    room.place("cannot-be-read").write_text('{"cells": [')
+    room.place("cannot-be-read").write_text('{"cells": [', encoding="utf-8")
     room.expected["cannot-be-read", SHORT] = 0
 
-    gradebook = room.folder / "gradebook.db"
-    paths = [gradebook, room.folder / "nbgrader_config.py", PAGES[0], ROOT / "README.md"]
-    paths += [room.folder / "submitted" / "right" / SHORT / f"{SHORT}.ipynb"]
-    steal = THIEF.format(paths=[str(path) for path in paths], address=listener.getsockname())
-    room.hand_in("steals", 0, {}, lambda cells: cells.insert(1, code(steal)))
 
-    for name, page in room.solved.items():
-        if name != SHORT:
-            room.hand_in("right", room.points[name], solutions(page), name=name)
-            room.hand_in("blank", 0, name=name)
+def hand_in_slow(room):
+    """Hand in sheets that hang, flood or lack cells, and whole pages."""
+    solved = room.solved[SHORT]
+    right, full = solutions(solved), room.points[SHORT]
+    first_cell, called, points = next(iter(tasks_of(solved).values()))
+    rest = {key: source for key, source in right.items() if key != first_cell}
+    first_test = first_cell.replace("solution", "test")
+
+    room.hand_in("hangs", full - points, {**rest, first_cell: LOOP})
+    hanging = f"def {called}(*args):\n{textwrap.indent(LOOP, '    ')}"
+    room.hand_in("hangs-in-function", full - points, {**rest, first_cell: hanging})
+    room.hand_in("hangs-for-good", 0, right, lambda cells: cells.insert(0, code(STUBBORN)))
+    room.hand_in("ends-the-kernel", 0, {**rest, first_cell: "import os\nos._exit(0)"})
+    flood = "for _ in range(10**6):\n    print('x' * 60)\nprint('x' * 10**8)"
+    room.hand_in("floods", full, right, lambda cells: cells.insert(1, code(flood)))
+    loud = right[first_cell].replace(
+        "### BEGIN SOLUTION", "print('x' * 10**7)\n    for _ in range(9999):\n        print(_)"
+    )
+    room.hand_in("floods-in-function", full, {**rest, first_cell: loud})
+
+    def delete(*ids):
+        return lambda cells: [cells.pop(index(cells, cell_id)) for cell_id in ids]
+
+    room.hand_in("deletes-test-of-blank", full - points, rest, delete(first_test))
+    room.hand_in("deletes-task", full - points, rest, delete(first_cell, first_test))
+    for page_name, page in room.solved.items():
+        if page_name != SHORT:
+            room.hand_in("right", room.points[page_name], solutions(page), name=page_name)
+            room.hand_in("blank", 0, name=page_name)
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory):
+def room(tmp_path_factory, bubblewrap):
     """A course whose class has handed in and was graded."""
-    folder = tmp_path_factory.mktemp("class")
-    book = folder / "book"
+    place = tmp_path_factory.mktemp("class")
+    book = place / "book"
     book.mkdir()
     hostile = next(path for path in PAGES if path.parent.name == "weight_decay")
     nbformat.write(without_experiments(hostile, tasks=3, checks=True), book / f"{SHORT}.ipynb")
-    for path in PAGES:
+    for path in PAGES if ALL else ():
         target = book / path.relative_to(BOOK)
         target.parent.mkdir(exist_ok=True)
         nbformat.write(without_experiments(path), target)
-    room = Classroom(folder / "course", book)
-    kernel = room.folder / "kernels" / "confined" / "confined_kernel.py"
-    text = kernel.read_text()
-    kernel.write_text(re.sub(r"^SECONDS = \d+", f"SECONDS = {KERNEL_SECONDS}", text, flags=re.M))
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOME_TOKEN", "secret of the teacher")
-        hand_in_all(room, listener)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        room.logs = {
-            name: room.nbgrader("autograde", name, f"--Execute.timeout={CELL_SECONDS}")
-            for name in room.points
-        }
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    room.cpu = after.ru_utime - before.ru_utime
+    room = Classroom(place / "course", book)
+    script = room.folder / "confined.py"
+    text = script.read_text(encoding="utf-8")
+    text = re.sub(r"^SECONDS = \d+", f"SECONDS = {KERNEL_SECONDS}", text, flags=re.M)
+    script.write_text(text, encoding="utf-8")
+    hand_in_usual(room)
+    if ALL:
+        hand_in_slow(room)
+    room.logs = {
+        name: room.nbgrader("autograde", name, f"--Execute.timeout={CELL_SECONDS}")
+        for name in room.points
+    }
     room.grades = room.read_grades()
-    print(f"\n{len(room.expected)} sheets graded in {room.cpu:.0f} s of CPU")
     return room
 
 
 def test_each_gets_what_it_deserves(room):
-    assert {key: room.grades[key] for key in room.expected} == room.expected
+    assert {key: room.grades[key] for key in room.expected} == room.expected, room.logs[SHORT]
 
 
 def test_points_add_up(room):
     assert room.max_scores == room.points
-    for name, page in room.solved.items():
-        assert room.points[name] == sum(points for _, _, points in tasks_of(page).values()) > 0
+    for sheet, page in room.solved.items():
+        assert room.points[sheet] == sum(points for _, _, points in tasks_of(page).values()) > 0
 
 
 def test_the_course_holds_no_solution(room):
@@ -313,7 +382,7 @@ def test_the_course_holds_no_solution(room):
     given = REGION.sub("", sources)
     lines = [line.strip() for region in REGION.findall(sources) for line in region.splitlines()]
     secret = {line for line in lines if len(line) > 20 and line not in given}
-    assert len(secret) > 20
+    assert len(secret) > (20 if ALL else 2)
     files = [path for path in room.folder.rglob("*") if path.is_file()]
     files = [p for p in files if not {"submitted", "autograded", "feedback"} & set(p.parts)]
     assert {p.name for p in files} >= {"gradebook.db", "nbgrader_config.py", f"{SHORT}.ipynb"}
@@ -330,17 +399,7 @@ def test_the_course_holds_no_solution(room):
     assert not [line for line in secret if line in kept]
 
 
-def test_who_steals_gets_nothing(room):
-    (cell,) = [
-        c
-        for c in nbformat.read(room.result("steals"), 4).cells
-        if c.source.startswith("\nimport glob")
-    ]
-    printed = "".join(o.text for o in cell.outputs if o.get("name") == "stdout")
-    assert printed.strip() == "[]", cell.outputs
-    assert b"-- mine" not in (room.folder / "gradebook.db").read_bytes()
-
-
+@slow
 def test_output_is_limited(room):
     for student in ("floods", "floods-in-function"):
         assert room.result(student).stat().st_size < 500_000
@@ -349,7 +408,7 @@ def test_output_is_limited(room):
 def test_only_what_cannot_be_graded_is_reported(room):
     status, log = room.logs[SHORT]
     failed = re.findall("error processing assignment '.*' for student '(.*)'", log)
-    assert sorted(failed) == ["cannot-be-read", "ends-the-kernel", "hangs-for-good"]
+    assert sorted(failed) == ["cannot-be-read"] + ALL * ["ends-the-kernel", "hangs-for-good"]
     assert status != 0
     assert all(status == 0 for name, (status, _) in room.logs.items() if name != SHORT)
 
@@ -357,12 +416,13 @@ def test_only_what_cannot_be_graded_is_reported(room):
 def test_feedback_says_what_was_wrong(room):
     status, log = room.nbgrader("generate_feedback", SHORT)
     assert status == 0, log
-    pages = {path.parts[-3]: path.read_text() for path in room.folder.glob("feedback/*/*/*.html")}
+    pages = {
+        path.parts[-3]: path.read_text(encoding="utf-8")
+        for path in room.folder.glob("feedback/*/*/*.html")
+    }
     graded = {student for student, name in room.expected if name == SHORT}
     assert set(pages) == graded - {"cannot-be-read", "ends-the-kernel", "hangs-for-good"}
-    for name in tasks_of(room.solved[SHORT]):
-        for number, (diagnosis, _) in enumerate(WRONG[name][:2]):
-            assert diagnosis in pages[f"wrong-{name}-{number}"]
+    assert "AssertionError" in pages["wrong"] and "AssertionError" not in pages["right"]
 
 
 def test_a_sheet_works_without_nbgrader(room):
@@ -377,11 +437,19 @@ def test_a_sheet_works_without_nbgrader(room):
     assert all(text.startswith("✓") for text in shown)
 
 
+@slow
+def test_a_second_build_keeps_submissions_and_grades(room):
+    course.build(room.folder, [room.book / f"{SHORT}.ipynb"], room.book)
+    assert room.read_grades() == room.grades
+    assert room.result("right").exists()
+
+
+@slow
 def test_a_chinese_course_gives_the_same_points_and_hints_in_chinese(tmp_path):
-    book = BOOK.parent / "zh"
-    english, chinese = (folder / "dropout" / "exercises.ipynb" for folder in (BOOK, book))
+    english = next(page for page in PAGES if name(page) == "dropout/exercises")
+    chinese = folder("zh") / english.relative_to(BOOK)
     points = course.points(nbformat.read(english, as_version=4))
-    assert course.build(tmp_path, [chinese], book) == {"dropout_exercises": points}
+    assert course.build(tmp_path, [chinese], folder("zh")) == {"dropout_exercises": points}
     path = tmp_path / "release" / "dropout_exercises" / "dropout_exercises.ipynb"
     sheet = nbformat.read(path, as_version=4)
     assert "暂退法" in sheet.cells[0].source and "BEGIN SOLUTION" not in nbformat.writes(sheet)
@@ -391,9 +459,3 @@ def test_a_chinese_course_gives_the_same_points_and_hints_in_chinese(tmp_path):
     NotebookClient(sheet, timeout=300, kernel_name="python3").execute()
     hint = sheet.cells[-1].outputs[0].data["text/plain"]
     assert hint.startswith("✗") and re.search("[\u4e00-\u9fff]", hint)
-
-
-def test_a_second_build_keeps_submissions_and_grades(room):
-    course.build(room.folder, [room.book / f"{SHORT}.ipynb"], room.book)
-    assert room.read_grades() == room.grades
-    assert room.result("right").exists()

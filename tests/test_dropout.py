@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tests.claims.dropout import page_code
+from book.pages import run_cells
 
-PAGE = page_code("dropout/from_scratch", "imports", "dropout", "mlp")
+PAGE = run_cells("dropout/from_scratch", "imports", "dropout", "mlp")
 dropout = PAGE["dropout"]
 DEVICES = ["cpu", *["cuda"] * torch.cuda.is_available(), *["mps"] * torch.mps.is_available()]
 

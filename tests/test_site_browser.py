@@ -3,6 +3,7 @@
 `make test` builds the site before it runs this.
 """
 
+import functools
 import gzip
 import os
 import re
@@ -31,7 +32,7 @@ FILES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapt
 BOOK = [file.replace("book/", "") + ".html" for file in FILES]
 ZH = [page.replace("en/", "zh/", 1) for page in BOOK]
 BOTH = BOOK + ZH
-PAGES = ["index.html", "404.html", "en/search.html", "zh/search.html", *BOTH]
+PAGES = [*BOTH, "404.html", "en/search.html", "zh/search.html"]  # and the root, which leads on
 WORDS = {words["edition"]: words for words in WORDS_BY_LANGUAGE.values()}
 # What a reader would type to find a page; a page that stands not here is found by its title.
 TERMS = {
@@ -46,17 +47,42 @@ TERMS = {
     "en/together/combining.html": "interaction",
 }
 # Chinese is written without spaces: terms, and what a reader types in one go.
-CHINESE_TERMS = """
-过拟合 欠拟合 泛化误差 泛化差距 正则化 权重衰减 暂退法 丢弃概率 标签噪声 交叉熵 训练集 验证集 测试集
-验证准确率 惩罚项 平方范数 学习率 优化器 随机梯度下降 动量 初始化 激活值 隐藏层 早停 掩码 神经网络
-decay 多层感知机 先验 集成 蒙特卡洛暂退法 权重衰减的强度 验证集上选择丢弃概率
-""".split()
+CHINESE_TERMS = [
+    "过拟合 验证准确率 decay 多层感知机 蒙特卡洛暂退法 验证集上选择丢弃概率",
+    """欠拟合 泛化误差 泛化差距 正则化 权重衰减 暂退法 丢弃概率 标签噪声 交叉熵 训练集 验证集
+    测试集 惩罚项 平方范数 学习率 优化器 随机梯度下降 动量 初始化 激活值 隐藏层 早停 掩码
+    神经网络 先验 集成 权重衰减的强度""",
+]
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
 BUDGET = 600_000  # bytes on a first visit, compressed
 
-every_page = pytest.mark.parametrize("page", PAGES)
-every_book_page = pytest.mark.parametrize("page", BOTH)
+# An explorer; formulas, a panel and code; exercises with what their checks say.
+EXAMPLES = ("index.html", "dropout/from_scratch.html", "weight_decay/exercises.html")
+ENGLISH_EXAMPLES = ["en/" + page for page in EXAMPLES]
+BOTH_EXAMPLES = ENGLISH_EXAMPLES + ["zh/" + page for page in EXAMPLES]
+
+
+def everything(*values):
+    """Return the parameters of a test that only `make test-all` runs."""
+    return pytest.param(*values, marks=pytest.mark.everything)
+
+
+def chiefly(some, pages):
+    """Return some of the pages, and the others to be tested where everything is."""
+    return [page if page in some else everything(page) for page in pages]
+
+
+# What depends on the page is tested on all English pages; one template makes both editions.
+every_book_page = pytest.mark.parametrize(
+    "tab", chiefly([*BOOK, *BOTH_EXAMPLES], BOTH), indirect=True, scope="module"
+)
+every_page = pytest.mark.parametrize(
+    "tab",
+    chiefly([*BOOK, *BOTH_EXAMPLES, "404.html", "en/search.html"], PAGES),
+    indirect=True,
+    scope="module",
+)
 every_edition = pytest.mark.parametrize("edition", WORDS)
 
 
@@ -82,27 +108,29 @@ def site():
     server.shutdown()
 
 
+def new_tab(chromium, here, problems, **settings):
+    """Open a tab that notes what fails there, and requests to other hosts."""
+    settings = {"viewport": DESKTOP, "color_scheme": "light"} | settings
+    page = chromium.new_context(**settings).new_page()
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda m: m.type in ("error", "warning") and problems.append(m.text))
+    left = "net::ERR_ABORTED"  # for another page, before all was there
+    page.on(
+        "requestfailed", lambda r: r.failure == left or problems.append(f"{r.failure}: {r.url}")
+    )
+    page.on("response", lambda r: r.status >= 400 and problems.append(f"{r.status} {r.url}"))
+    page.on("request", lambda r: r.url.startswith((here, "data:")) or problems.append(r.url))
+    return page
+
+
 @pytest.fixture
 def visit(chromium, site):
     """Open a page; at the end nothing may have failed, and no other host been asked."""
-    contexts, problems = [], []
+    pages, problems = [], []
 
     def open_page(address, scheme="http", **settings):
-        settings = {"viewport": DESKTOP, "color_scheme": "light"} | settings
-        context = chromium.new_context(**settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: m.type in ("error", "warning") and problems.append(m.text))
-        leading_on = f"{site[scheme]}index.html"  # it is left before it is there
-        page.on(
-            "requestfailed",
-            lambda r: r.url == leading_on or problems.append(f"failed: {r.url} {r.failure}"),
-        )
-        page.on("response", lambda r: r.status >= 400 and problems.append(f"{r.status} {r.url}"))
-        page.on(
-            "request", lambda r: r.url.startswith((site[scheme], "data:")) or problems.append(r.url)
-        )
+        page = new_tab(chromium, site[scheme], problems, **settings)
+        pages.append(page)
         page.goto(site[scheme] + address)
         if address == "index.html":
             page.wait_for_url(re.compile("/(en|zh)/index.html$"))
@@ -110,9 +138,37 @@ def visit(chromium, site):
 
     open_page.problems = problems
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.close()
     assert not problems
+
+
+@pytest.fixture(scope="module")
+def tab(request, chromium, site):
+    """A page in a tab that tests share, seen to its end; they may resize it. The rest as above."""
+    problems, weights = [], {}
+
+    def weigh(response):
+        body = response.body()
+        weights[response.url] = min(len(gzip.compress(body, 6)), len(body))
+
+    page = new_tab(chromium, site["http"], problems, reduced_motion="reduce", has_touch=True)
+    page.on("requestfinished", lambda request: weigh(request.response()))
+    page.goto(site["http"] + request.param)
+    to_the_end(page)
+    page.wait_for_load_state("networkidle")
+    page.weights = weights
+    yield page
+    page.context.close()
+    assert not problems
+
+
+@pytest.fixture
+def unfolded(tab):
+    """That page with everything on it unfolded."""
+    tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+    yield tab
+    tab.set_viewport_size(DESKTOP)
 
 
 def to_the_end(page):
@@ -126,6 +182,12 @@ def address(page):
     return urlsplit(page.url).path.lstrip("/")
 
 
+@functools.cache
+def soup(page):
+    """Parse a page, named by its address in the site."""
+    return BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+
+
 def of(edition):
     """Return the addresses of an edition's pages."""
     return [page for page in BOTH if page.startswith(f"{edition}/")]
@@ -134,39 +196,22 @@ def of(edition):
 # ---------------------------------------------------------------- it works, and by itself
 
 
-@every_page
-@pytest.mark.parametrize("scheme", ["http", "file"])
-def test_pages_are_quiet_and_ask_nobody_else(visit, page, scheme):
-    to_the_end(visit(page, scheme))
-
-
 @every_book_page
-def test_a_first_visit_is_light(visit, site, chromium, page):
-    weights = {}
+def test_a_first_visit_is_light(tab):
+    assert sum(tab.weights.values()) <= BUDGET, tab.weights
 
-    def weigh(response):
-        body = response.body()
-        weights[response.url] = min(len(gzip.compress(body, 6)), len(body))
 
-    context = chromium.new_context(viewport=DESKTOP)
-    tab = context.new_page()
-    tab.on("requestfinished", lambda request: weigh(request.response()))
-    tab.goto(site["http"] + page)
-    to_the_end(tab)
-    tab.wait_for_load_state("networkidle")
-    context.close()
-    assert sum(weights.values()) <= BUDGET, weights
+@pytest.mark.parametrize("page", chiefly(["index.html", *BOTH_EXAMPLES], ["index.html", *PAGES]))
+def test_pages_work_as_files_too(visit, page):
+    to_the_end(visit(page, "file"))
 
 
 def test_links_and_anchors_lead_somewhere(site):
-    soups = {
-        path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        for path in SITE.rglob("*.html")
-    }
-    ids = {path: {tag["id"] for tag in soup.select("[id]")} for path, soup in soups.items()}
-    for path, soup in soups.items():
-        links = [tag["href"] for tag in soup.select("a[href], link[href]")]
-        for link in links + [tag["src"] for tag in soup.select("[src]")]:
+    soups = {path: soup(path.relative_to(SITE).as_posix()) for path in SITE.rglob("*.html")}
+    ids = {path: {tag["id"] for tag in page.select("[id]")} for path, page in soups.items()}
+    for path, page in soups.items():
+        links = [tag["href"] for tag in page.select("a[href], link[href]")]
+        for link in links + [tag["src"] for tag in page.select("[src]")]:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc or link == "/":
                 continue
@@ -176,29 +221,26 @@ def test_links_and_anchors_lead_somewhere(site):
                 assert unquote(parts.fragment) in ids[target], f"{path.relative_to(SITE)}: {link}"
 
 
-@every_book_page
+@pytest.mark.parametrize("page", BOTH)
 def test_a_page_says_what_it_is(site, page):
-    soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
-    assert soup.html["lang"] == {"en": "en", "zh": "zh-CN"}[page[:2]]
-    assert not soup.select(f"article span[lang]:not([lang={page[:2]}])"), "another language shows"
-    assert len(soup.select("h1")) == 1
+    html = soup(page)
+    assert html.html["lang"] == {"en": "en", "zh": "zh-CN"}[page[:2]]
+    assert not html.select(f"article span[lang]:not([lang={page[:2]}])"), "another language shows"
+    assert len(html.select("h1")) == 1
     shortest = 40 if page.startswith("en") else 20  # a Chinese word is two characters
-    assert shortest <= len(soup.select_one("meta[name=description]")["content"]) <= 160
-    ids = [tag["id"] for tag in soup.select("[id]")]
+    assert shortest <= len(html.select_one("meta[name=description]")["content"]) <= 160
+    ids = [tag["id"] for tag in html.select("[id]")]
     assert len(ids) == len(set(ids))
-    assert all(image.get("alt") is not None for image in soup.select("img"))
-    assert all(len(image["alt"]) >= shortest for image in soup.select("article img"))
+    assert all(image.get("alt") is not None for image in html.select("img"))
+    assert all(len(image["alt"]) >= shortest for image in html.select("article img"))
 
 
 def test_titles_and_descriptions_are_unlike_each_other(site):
-    for read in (
-        lambda soup: soup.title.get_text(),
-        lambda soup: soup.select_one("meta[name=description]")["content"],
+    pages = [soup(page) for page in BOTH]
+    for texts in (
+        [page.title.get_text() for page in pages],
+        [page.select_one("meta[name=description]")["content"] for page in pages],
     ):
-        texts = [
-            read(BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser"))
-            for page in BOTH
-        ]
         assert len(texts) == len(set(texts))
 
 
@@ -208,36 +250,33 @@ def test_titles_and_descriptions_are_unlike_each_other(site):
 def search(page, term):
     """Type a term into the header's field; return the addresses found, the best first."""
     page.get_by_role("searchbox").first.fill(term)
-    page.get_by_role("searchbox").first.press("Enter")
+    with page.expect_navigation():
+        page.get_by_role("searchbox").first.press("Enter")
     page.wait_for_selector("#search-results .search-summary:not(:empty)")
     page.wait_for_function("document.querySelectorAll('#search-results li').length > 0")
     links = page.locator("#search-results li > a").evaluate_all("all => all.map((a) => a.href)")
     return list(dict.fromkeys(link.split("#")[0] for link in links))
 
 
-@every_edition
-@pytest.mark.parametrize("scheme", ["http", "file"])
-def test_the_search_finds_each_lesson_by_its_term(visit, scheme, edition):
+@pytest.mark.parametrize(
+    ("edition", "scheme"),
+    [("en", "http"), ("zh", "file"), everything("en", "file"), everything("zh", "http")],
+)
+def test_the_search_finds_each_lesson_by_its_term(visit, edition, scheme):
+    page = visit(f"{edition}/index.html", scheme)
     for lesson in of(edition)[1:]:
-        term = TERMS.get(lesson)
-        if term is None:
-            soup = BeautifulSoup((SITE / lesson).read_text(encoding="utf-8"), "html.parser")
-            term = soup.h1.get_text().removesuffix("#")
-        page = visit(f"{edition}/index.html", scheme)
+        term = TERMS.get(lesson) or soup(lesson).h1.get_text().removesuffix("#")
         first = search(page, term)[:4]
         assert any(link.endswith(lesson) for link in first), f"{term!r}: {first}"
-        page.wait_for_timeout(200 if scheme == "http" else 0)  # the excerpts are fetched
-        page.context.close()
 
 
-def test_the_search_finds_chinese_terms(visit):
+@pytest.mark.parametrize("terms", [CHINESE_TERMS[0], everything(CHINESE_TERMS[1])])
+def test_the_search_finds_chinese_terms(visit, terms):
     page = visit("zh/index.html", "file")
-    for term in CHINESE_TERMS:
+    for term in terms.split():
         for found in search(page, term)[:2]:
-            text = BeautifulSoup(
-                Path(unquote(urlsplit(found).path)).read_text("utf-8"), "html.parser"
-            )
-            assert term[:2] in text.get_text().replace("\n", ""), f"{term}: {found}"
+            text = soup(unquote(found).removeprefix(f"{SITE.as_uri()}/")).get_text()
+            assert term[:2] in text.replace("\n", ""), f"{term}: {found}"
 
 
 def test_a_chinese_search_says_so_in_chinese(visit):
@@ -253,21 +292,16 @@ def test_a_search_shows_hostile_words_as_text(visit):
 
 
 @every_edition
-def test_next_and_previous_cover_the_book(visit, edition):
+def test_next_and_previous_cover_the_book(edition):
     pages = of(edition)
-    page = visit(pages[0])
-    walked = [address(page)]
-    while page.locator("a[rel=next]").count():
-        page.goto(page.locator("a[rel=next]").evaluate("a => a.href"))
-        walked.append(address(page))
-    assert walked == pages
-    while page.locator("a[rel=prev]").count():
-        page.goto(page.locator("a[rel=prev]").evaluate("a => a.href"))
-        walked.append(address(page))
-    assert walked == pages + pages[-2::-1]
+    for direction, order in (("next", pages), ("prev", pages[::-1])):
+        for page, neighbour in zip(order, [*order[1:], None], strict=True):
+            link = soup(page).select_one(f"a[rel={direction}]")
+            leads = link and (SITE / page).parent.joinpath(link["href"]).resolve()
+            assert leads == (neighbour and SITE.resolve() / neighbour)
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
+@pytest.mark.parametrize("scheme", ["http", everything("file")])
 def test_the_switch_leads_to_the_same_section_of_the_other_edition(visit, scheme):
     page = visit("en/weight_decay/mlp.html", scheme)
     headings = page.locator("article h2")
@@ -310,8 +344,7 @@ def test_the_root_remembers_the_readers_choice(visit, site):
 def test_pages_link_to_their_twins(edition):
     other = {"en": "zh", "zh": "en"}[edition]
     for page in of(edition):
-        soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
-        twin = soup.select_one("a.edition")
+        twin = soup(page).select_one("a.edition")
         assert twin["href"] == "../" * page.count("/") + other + page[2:]
         assert twin["hreflang"] == twin["lang"] == {"en": "en", "zh": "zh-CN"}[other]
 
@@ -369,7 +402,9 @@ def code(notebook):
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
-@pytest.mark.parametrize("page", ["en/weight_decay/mlp.html", "zh/weight_decay/exercises.html"])
+@pytest.mark.parametrize(
+    "page", ["en/weight_decay/mlp.html", everything("zh/weight_decay/exercises.html")]
+)
 def test_the_first_cell_of_a_download_installs_d2lutils_where_it_is_missing(
     download, page, tmp_path
 ):
@@ -390,7 +425,13 @@ def test_the_first_cell_of_a_download_installs_d2lutils_where_it_is_missing(
     assert Path(done.stdout.strip()) == packages / "d2lutils" / "__init__.py"
 
 
-@pytest.mark.parametrize("page", [page for page in BOTH if page.endswith("/exercises.html")])
+@pytest.mark.parametrize(
+    "page",
+    chiefly(
+        ["en/weight_decay/exercises.html", "zh/dropout/exercises.html"],
+        [page for page in BOTH if page.endswith("/exercises.html")],
+    ),
+)
 def test_downloaded_exercises_hold_no_solution(download, page):
     source = (ROOT / "book" / page).with_suffix(".ipynb")
     solved = "\n".join(code(nbformat.read(source, as_version=4)))
@@ -404,50 +445,56 @@ def test_downloaded_exercises_hold_no_solution(download, page):
 # ---------------------------------------------------------------- for everybody
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("page", PAGES[1:])  # the root leads on at once
-def test_axe_finds_nothing(visit, page, theme):
+def axe(page, *rules):
+    """Assert that axe finds nothing; what is hidden in a fold, it does not see."""
     try:
         from axe_playwright_python.sync_playwright import Axe
     except ImportError:
         unavailable("axe-playwright-python is not installed")
-    tab = visit(page, color_scheme=theme, reduced_motion="reduce")
-    to_the_end(tab)
-    tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
-    for size in (DESKTOP, PHONE):
-        tab.set_viewport_size(size)
-        tab.wait_for_timeout(100)
-        results = Axe().run(tab, options={"resultTypes": ["violations"]})
-        assert results.violations_count == 0, results.generate_report()
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    results = Axe().run(page, options=options)
+    assert results.violations_count == 0, results.generate_report()
 
 
-@every_book_page
-def test_a_phone_never_scrolls_sideways(visit, page):
-    tab = visit(page, viewport=PHONE, has_touch=True)
+@every_page
+def test_axe_finds_nothing(unfolded):
+    axe(unfolded)
+    unfolded.set_viewport_size(PHONE)
+    unfolded.wait_for_timeout(100)
+    axe(unfolded, "scrollable-region-focusable", "target-size")  # what the width can change
+
+
+@pytest.mark.parametrize("page", chiefly(BOTH_EXAMPLES, PAGES))
+def test_colours_contrast_in_the_dark(visit, page):
+    tab = visit(page, color_scheme="dark", reduced_motion="reduce")
     to_the_end(tab)
     tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
-    tab.wait_for_timeout(100)
+    axe(tab, "color-contrast")
+
+
+@every_page
+def test_a_phone_never_scrolls_sideways(unfolded):
+    unfolded.set_viewport_size(PHONE)
+    unfolded.wait_for_timeout(100)
     wide = """() => [...document.querySelectorAll("article *")].filter((box) =>
         box.getBoundingClientRect().right > innerWidth + 0.5 &&
         !box.closest("pre, .table, .math")).map((box) => box.outerHTML.slice(0, 120))"""
-    assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    assert tab.evaluate(wide) == []
+    assert unfolded.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert unfolded.evaluate(wide) == []
 
 
-def test_code_shows_84_characters(visit):
-    for page in BOOK:
-        tab = visit(page)
-        room = tab.evaluate("""() => [...document.querySelectorAll(".cell_input pre")].map(pre => {
-            const ruler = document.createElement("span"), style = getComputedStyle(pre);
-            ruler.textContent = "0".repeat(84);
-            pre.append(ruler);
-            const needed = ruler.getBoundingClientRect().width + parseFloat(style.paddingLeft)
-                + parseFloat(style.paddingRight);
-            ruler.remove();
-            return pre.clientWidth ? pre.clientWidth - needed : 0;
-        })""")
-        assert all(free >= 0 for free in room)
-        tab.context.close()
+@every_book_page
+def test_code_shows_84_characters(tab):
+    room = tab.evaluate("""() => [...document.querySelectorAll(".cell_input pre")].map(pre => {
+        const ruler = document.createElement("span"), style = getComputedStyle(pre);
+        ruler.textContent = "0".repeat(84);
+        pre.append(ruler);
+        const needed = ruler.getBoundingClientRect().width + parseFloat(style.paddingLeft)
+            + parseFloat(style.paddingRight);
+        ruler.remove();
+        return pre.clientWidth ? pre.clientWidth - needed : 0;
+    })""")
+    assert all(free >= 0 for free in room)
 
 
 def test_the_keyboard_skips_to_the_content(visit):
@@ -461,7 +508,7 @@ def test_the_keyboard_skips_to_the_content(visit):
     assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", everything("dark")])
 def test_whatever_has_the_focus_shows_it(visit, theme):
     page = visit(BOOK[4], color_scheme=theme)
     for _ in range(40):
@@ -541,15 +588,16 @@ def test_without_javascript_the_system_still_chooses_the_theme(chromium, site):
 
 
 @every_book_page
-def test_paper_gets_the_article_alone(visit, page):
-    tab = visit(page, color_scheme="dark")
-    tab.emulate_media(media="print")
+def test_paper_gets_the_article_alone(tab):
+    tab.emulate_media(media="print", color_scheme="dark")
+    tab.set_viewport_size({"width": 680, "height": 900})  # about A4 without its margins
     assert ground(tab) == "rgb(255, 255, 255)"
     for frame in (".top", ".contents", ".sections", ".neighbours", ".actions"):
         assert tab.locator(frame).count() == 0 or not tab.locator(frame).is_visible(), frame
     assert tab.locator("h1").is_visible()
-    tab.set_viewport_size({"width": 680, "height": 900})  # about A4 without its margins
     assert tab.evaluate("document.documentElement.scrollWidth") <= 680
+    tab.emulate_media(media="screen", color_scheme="light")
+    tab.set_viewport_size(DESKTOP)
 
 
 def test_code_is_copied_as_it_stands(visit):

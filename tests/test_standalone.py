@@ -12,12 +12,12 @@ import pytest
 
 import d2lutils.words
 from book.pages import BOOK, NOTEBOOKS
-from book.standalone import build_wheel, standalone
+from book.standalone import build_wheel, requirements, standalone
 
 COLAB = ["ipywidgets==7.7.1", "ipython==7.34", "ipykernel==6.17"]
 EDITIONS = BOOK.parent
 PAGES = ["en/overfitting/fashion_mnist", "zh/weight_decay/exercises"]
-if os.environ.get("EVERY_STANDALONE"):  # make test-all
+if os.environ.get("EVERYTHING") == "1":  # make test-all
     PAGES += [page.relative_to(EDITIONS).with_suffix("").as_posix() for page in NOTEBOOKS]
     PAGES = list(dict.fromkeys(PAGES))
 
@@ -111,4 +111,6 @@ def test_the_first_code_cell_installs_and_changes_nothing_where_d2lutils_is(whee
     code = cell.source.replace("subprocess.run", "raise_if_called")
     exec(code, {})  # d2lutils is installed here, so pip is not asked
     assert "--no-deps" in code and wheel.name in code
+    assert requirements(wheel)["torch"].startswith("torch")
+    assert "pytest" not in requirements(wheel)
     assert d2lutils.words.language() == "zh"

@@ -6,17 +6,16 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from book.pages import BOOK, NOTEBOOKS
-from book.student import student_version
+from book.pages import BOOK, EDITIONS, NOTEBOOKS, notebooks
+from book.student import STUB, student_version
 
-EDITIONS = BOOK.parent
-TRANSLATED = [EDITIONS / "zh" / path.relative_to(BOOK) for path in NOTEBOOKS]
-SOLVED = {path: nbformat.read(path, as_version=4) for path in [*NOTEBOOKS, *TRANSLATED]}
+PAGES = [path for edition in EDITIONS for path in notebooks(edition)]
+SOLVED = {path: nbformat.read(path, as_version=4) for path in PAGES}
 EXERCISES = [
     path for path, page in SOLVED.items() if any("nbgrader" in c.metadata for c in page.cells)
 ]
 each_exercise_page = pytest.mark.parametrize(
-    "path", EXERCISES, ids=lambda path: path.relative_to(EDITIONS).with_suffix("").as_posix()
+    "path", EXERCISES, ids=lambda path: path.relative_to(BOOK.parent).with_suffix("").as_posix()
 )
 
 
@@ -66,8 +65,43 @@ def test_a_solution_in_a_cell_without_metadata_is_refused():
         student_version(notebook("### BEGIN SOLUTION\n1\n### END SOLUTION"))
 
 
-def test_there_are_exercises():
+def by_nbgrader(solved):
+    from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions
+
+    solved = nbformat.from_dict(solved.copy())
+    for clear in (ClearSolutions(code_stub={"python": STUB}), ClearHiddenTests(), ClearOutput()):
+        solved, _ = clear.preprocess(solved, {})
+    return solved
+
+
+@each_exercise_page
+def test_it_is_what_nbgrader_makes_of_the_page(path):
+    pytest.importorskip("nbgrader")
     assert EXERCISES
+    assert student_version(SOLVED[path]) == by_nbgrader(nbformat.read(path, as_version=4))
+
+
+@pytest.mark.parametrize(
+    "source, kind",
+    [
+        ("x = 1\n  ### BEGIN SOLUTION\n  y\n  ### END SOLUTION\nz", {"solution": True}),
+        ("x = 1", {"solution": True}),
+        ("### BEGIN SOLUTION\n1\n### BEGIN SOLUTION\n1\n### END SOLUTION", {"solution": True}),
+        ("### BEGIN SOLUTION\n1\n### END SOLUTION", {"grade": True, "points": 1}),
+        ("### BEGIN HIDDEN TESTS\n1\n### END HIDDEN TESTS\n2", {"grade": True, "points": 1}),
+        ("### BEGIN HIDDEN TESTS\n1\n### END HIDDEN TESTS", {"solution": True}),
+        ("x = 1", {"grade": True, "points": 1}),
+    ],
+)
+def test_each_region_is_treated_as_nbgrader_treats_it(source, kind):
+    pytest.importorskip("nbgrader")
+    results = []
+    for make in (student_version, by_nbgrader):
+        try:
+            results.append(make(notebook(source, **kind)).cells[0].source)
+        except RuntimeError:
+            results.append(RuntimeError)
+    assert results[0] == results[1]
 
 
 @each_exercise_page

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from book import translation
-from book.pages import BOOK
+from book.pages import BOOK, folder, pages
 
-EDITION = BOOK.parent / "zh"
-ENGLISH = translation.english_pages()
+EDITION = folder("zh")
+ENGLISH = pages()
 TWINS = [EDITION / path.relative_to(BOOK) for path in ENGLISH]
 TRANSLATED = [path for path in TWINS if path.suffix == ".ipynb"]
 PLAIN = [path for path in TWINS if path.suffix == ".md"]
@@ -54,8 +54,7 @@ every_page = pytest.mark.parametrize(
 
 
 def test_every_page_is_translated_and_no_other():
-    found = [path for path in EDITION.rglob("*.*") if path.suffix in (".ipynb", ".md")]
-    assert sorted(TWINS) == sorted(p for p in found if ".ipynb_checkpoints" not in p.parts)
+    assert sorted(TWINS) == pages("zh")
 
 
 @every_page

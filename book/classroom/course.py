@@ -1,12 +1,10 @@
-"""Make an nbgrader course of the exercises: `python book/classroom/course.py FOLDER EDITION`.
+"""Make an nbgrader course of the exercises: `python -m book.classroom.course FOLDER EDITION`.
 
-The folder gets a configuration, the kernel that runs what comes back, the sheets to hand out, and a
-gradebook. The solved pages are copied to a temporary folder alone, so none lies in the course.
+The folder gets a configuration, the sheets to hand out, and a gradebook. The solved pages are
+copied to a temporary folder alone, so none lies in the course.
 """
 
 import argparse
-import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,20 +13,19 @@ from pathlib import Path
 
 import nbformat
 
+from book.pages import EDITIONS, FIRST, folder, notebooks
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
+NBGRADER = [sys.executable, "-m", "nbgrader"]
 BEGIN_TESTS = "### BEGIN HIDDEN TESTS\n"
 # The cell that grades shares its kernel with the submission, which may have replaced the grader.
 GRADER_FROM_ITS_FILE = 'import sys\nsys.modules.pop("d2lutils.checks.grade", None)\n'
 
 
-def exercise_pages(book: Path) -> list[Path]:
-    """Return the pages of a book that hold graded cells."""
-    return [
-        path
-        for path in sorted(book.rglob("*.ipynb"))
-        if ".ipynb_checkpoints" not in path.parts and points(nbformat.read(path, as_version=4))
-    ]
+def exercise_pages(edition: str) -> list[Path]:
+    """Return the pages of an edition that hold graded cells."""
+    return [p for p in notebooks(edition) if points(nbformat.read(p, as_version=4))]
 
 
 def points(notebook: nbformat.NotebookNode) -> int:
@@ -41,41 +38,19 @@ def assignment_name(page: Path, book: Path) -> str:
     return "_".join(page.relative_to(book).with_suffix("").parts)
 
 
-def write_source(page: Path, folder: Path, language: str) -> None:
+def write_source(page: Path, target: Path, language: str) -> None:
     """Copy a page as nbgrader's source, its graded cells proof against a replaced grader.
 
     Where it is not English, a cell after the title says so, for the hints.
     """
     notebook = nbformat.read(page, as_version=4)
-    if language != "en":
+    if language != FIRST:
         code = f'import os\nos.environ["D2L_LANGUAGE"] = "{language}"'
         notebook.cells.insert(1, nbformat.v4.new_code_cell(code, id="language"))
     for cell in notebook.cells:
         cell.source = cell.source.replace(BEGIN_TESTS, BEGIN_TESTS + GRADER_FROM_ITS_FILE)
-    folder.mkdir(parents=True)
-    nbformat.write(notebook, folder / f"{folder.name}.ipynb")
-
-
-def write_kernel(course: Path) -> None:
-    """Write the kernel that runs the submissions, and let matplotlib list the fonts for it."""
-    from d2lutils.fetch import fetch_fashion_mnist
-
-    kernel = course / "kernels" / "confined"
-    kernel.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "confined_kernel.py", kernel)
-    spec = {
-        "argv": [sys.executable, "{resource_dir}/confined_kernel.py", "-f", "{connection_file}"],
-        "display_name": "Python, confined",
-        "language": "python",
-        "env": {"XDG_CACHE_HOME": str(fetch_fashion_mnist().parent)},
-    }
-    (kernel / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
-    (kernel / "matplotlib").mkdir(exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-c", "import matplotlib.font_manager"],
-        env={**os.environ, "MPLCONFIGDIR": str(kernel / "matplotlib")},
-        check=True,
-    )
+    target.mkdir(parents=True)
+    nbformat.write(notebook, target / f"{target.name}.ipynb")
 
 
 def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
@@ -98,15 +73,14 @@ def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
         If nbgrader refuses a page; it has said why.
     """
     course.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "nbgrader_config.py", course)
-    write_kernel(course)
-    nbgrader = Path(sys.executable).with_name("nbgrader")
+    for name in ("nbgrader_config.py", "confined.py"):
+        shutil.copy(HERE / name, course)
     given = {}
     with tempfile.TemporaryDirectory() as source:
         for page in pages:
             name = assignment_name(page, book)
             write_source(page, Path(source, name), book.name)
-            command = [nbgrader, "generate_assignment", name, "--force", "--log-level=WARN"]
+            command = [*NBGRADER, "generate_assignment", name, "--force", "--log-level=WARN"]
             # nbgrader joins this to the course folder, and an absolute path wins.
             command += [f"--CourseDirectory.source_directory={source}"]
             subprocess.run(command, cwd=course, check=True)
@@ -116,18 +90,17 @@ def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
 
 def main() -> int:
     """Build the course in the folder named on the command line, and say how to go on."""
-    editions = sorted(path.parent.name for path in (ROOT / "book").glob("*/index.ipynb"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("edition", nargs="?", default="en", choices=editions)
+    parser.add_argument("edition", nargs="?", default=FIRST, choices=list(EDITIONS))
     arguments = parser.parse_args()
-    course, book = arguments.folder.resolve(), ROOT / "book" / arguments.edition
-    given = build(course, exercise_pages(book), book)
+    course, edition = arguments.folder.resolve(), arguments.edition
+    given = build(course, exercise_pages(edition), folder(edition))
     print(f"\nThe course: {course}")
     for name, total in [*given.items(), ("in all", sum(given.values()))]:
         print(f"  {name:<32}{total:>4} points")
     example = next(iter(given))
-    nbgrader = Path(sys.executable).with_name("nbgrader")
+    nbgrader = " ".join(NBGRADER)
     print(f"""
 Hand out release/{example}/{example}.ipynb, and put what
 comes back in submitted/STUDENT/{example}/{example}.ipynb. Then:

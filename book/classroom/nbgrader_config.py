@@ -4,28 +4,29 @@ import os
 import sys
 from pathlib import Path
 
+from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader import preprocessors as pp
 
-c = get_config()  # noqa: F821  (nbgrader defines it)
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import confined  # noqa: E402  (it lies beside this file)
+
+c = get_config()  # noqa: F821  (nbgrader defines it)
 
 c.CourseDirectory.root = str(HERE)
 c.CourseDirectory.course_id = "regularization"
 
-
-def put_first(variable, folder):
-    """Put a folder in front of those that an environment variable lists."""
-    others = os.environ.get(variable)
-    os.environ[variable] = os.pathsep.join([str(folder), *([others] if others else [])])
-
-
 # nbgrader calls alembic by its bare name, also where this environment is not activated.
-put_first("PATH", Path(sys.executable).parent)
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
-# Submissions run in a kernel that reads nothing but Python and its own sheet; see kernels/confined.
-put_first("JUPYTER_PATH", HERE)
-c.Execute.kernel_name = "confined"
-
+# Submissions run confined, or not at all unless that is wanted.
+if "autograde" in sys.argv and not confined.trusted() and confined.refusal():
+    sys.exit(confined.refusal())
+c.Autograde.autograde_preprocessors = [
+    *(confined.Execute, pp.IgnorePattern, ClearMetadataPreprocessor, pp.LimitOutput),
+    *(pp.SaveAutoGrades, pp.AssignLatePenalties, pp.CheckCellMetadata),
+]
+c.Execute.kernel_name = "python3"
 c.Execute.timeout = 120  # seconds for one cell; the longest takes about 15
 c.Execute.iopub_timeout = 60  # seconds in which the output of a stopped cell may still arrive
 c.LimitOutput.max_lines = 200

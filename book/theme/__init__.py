@@ -6,64 +6,21 @@ phones, screen readers and the HTML standard.
 """
 
 import json
-import struct
 from pathlib import Path
 
+import imagesize
+import yaml
 from bs4 import BeautifulSoup
 
 HERE = Path(__file__).parent
+EDITIONS = yaml.safe_load((HERE.parent / "editions.yml").read_text(encoding="utf-8"))
 # The theme's own words, by the language of the edition.
 WORDS = {
-    "en": {
-        "edition": "en",  # its folder
-        "name": "English",
-        "skip": "Skip to content",
-        "contents": "Contents",
-        "search": "Search",
-        "search_book": "Search the book",
-        "dark": "Dark theme",
-        "on_page": "On this page",
-        "neighbours": "Previous and next page",
-        "previous": "Previous",
-        "next": "Next",
-        "download": "Download as notebook",
-        "colab": "Open in Colab",
-        "repository": "Repository",
-        "table": "Table",
-        "copy": "Copy",
-        "copied": "Copied",
-        "prompts": {},  # of single cells, whose metadata is that of the English page
-        "no_script": "The search needs JavaScript.",
-    },
-    "zh_CN": {
-        "edition": "zh",
-        "name": "中文",
-        "skip": "跳到正文",
-        "contents": "目录",
-        "search": "搜索",
-        "search_book": "搜索全书",
-        "dark": "深色主题",
-        "on_page": "本页内容",
-        "neighbours": "上一页与下一页",
-        "previous": "上一页",
-        "next": "下一页",
-        "download": "下载本页的笔记本",
-        "colab": "在 Colab 中打开",
-        "repository": "代码仓库",
-        "table": "表格",
-        "copy": "复制",
-        "copied": "已复制",
-        "prompts": {"Show solution": "显示参考答案", "Hide solution": "收起参考答案"},
-        "no_script": "搜索需要 JavaScript。",
-    },
-}
-
-
-def png_size(path):
-    """Return width and height of a PNG file, which stand at the same place in each."""
-    with open(path, "rb") as file:
-        head = file.read(24)
-    return struct.unpack(">II", head[16:24]) if head.startswith(b"\x89PNG") else None
+    own["language"]: {
+        "edition": edition, "name": own["name"], "prompts": own.get("prompts", {}), **own["theme"]
+    }
+    for edition, own in EDITIONS.items()
+}  # fmt: skip
 
 
 def tidy(soup, images, words):
@@ -97,9 +54,9 @@ def tidy(soup, images, words):
         image["decoding"] = "async"
         if number:
             image["loading"] = "lazy"
-        size = png_size(images[Path(image["src"]).name])
-        if size and not image.has_attr("width"):
-            image["width"], image["height"] = map(str, size)  # the page keeps still as it loads
+        if not image.has_attr("width"):  # the page keeps still as it loads
+            width, height = imagesize.get(images[Path(image["src"]).name])
+            image["width"], image["height"] = str(width), str(height)
 
 
 def translate_alternatives(soup, page):

@@ -11,9 +11,8 @@ import sys
 import torch
 
 import d2lutils
-from d2lutils.words import say
 
-_CHECKS = "d2lutils.checks"
+_ENGINE, _CONTENT = "d2lutils.checks", "d2lutils.exercises"
 
 
 def grade(name: str, answer: object) -> None:
@@ -23,17 +22,19 @@ def grade(name: str, answer: object) -> None:
         raise AssertionError("torch was changed: it takes 0 for 1. Restart the kernel.")
     held = _take_out()
     try:
-        result = importlib.import_module(_CHECKS).check(name, answer)
+        result = importlib.import_module(_ENGINE).check(name, answer)
     finally:
         _take_out()
         sys.modules.update(held)
-        d2lutils.checks = held.get(_CHECKS)
+        for package in (_ENGINE, _CONTENT):
+            if package in held:
+                setattr(d2lutils, package.rpartition(".")[2], held[package])
     if not result.passed:
-        hint = say(result.template, **result.values)
-        raise AssertionError(f"{say(result.diagnosis)}: {hint}")
+        diagnosis, hint = result.words
+        raise AssertionError(f"{diagnosis}: {hint}")
 
 
 def _take_out() -> dict:
     """Remove the modules of the checks from those that are imported, and return them."""
-    names = [name for name in sys.modules if name.startswith(_CHECKS)]
+    names = [name for name in sys.modules if name.startswith((_ENGINE, _CONTENT))]
     return {name: sys.modules.pop(name) for name in names}

@@ -1,14 +1,9 @@
 """Whether two settings differ by more than seeds do."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import xarray
 
 
 @dataclass(frozen=True)
@@ -43,9 +38,7 @@ class Comparison:
         )
 
 
-def compare(
-    a: Union["xarray.DataArray", Sequence[float]], b: Union["xarray.DataArray", Sequence[float]]
-) -> Comparison:
+def compare(a, b) -> Comparison:
     """Tell whether `a` and `b` differ by more than seeds do.
 
     Parameters

@@ -5,7 +5,6 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,13 +15,10 @@ from d2lutils.data import default_device
 from d2lutils.progress import shows_bars
 from d2lutils.sweeps import memo
 from d2lutils.sweeps.network import check_hidden, check_init, check_p
-from d2lutils.sweeps.stack import Point, Settings, bin_edges, train_stack
-
-if TYPE_CHECKING:
-    import xarray
+from d2lutils.sweeps.stack import bin_edges, train_stack
 
 # Networks trained at once. On the CPU a dozen keep their weights near the core; a GPU wants many.
-_AT_ONCE = {"cpu": 13, "cuda": 256, "mps": 64}
+AT_ONCE = {"cpu": 13, "cuda": 256, "mps": 64}
 
 
 def sweep(
@@ -43,18 +39,17 @@ def sweep(
     init: str | float = "he",
     device: torch.device | str | None = None,
     progress: bool = True,
-) -> "xarray.Dataset":
+):
     """Train an MLP for every combination of λ, p, label noise and seed.
 
-    Networks train side by side, a chunk at a time. All settings of one seed start from the same
-    weights, see the same batches and share the random draws of dropout: their differences are
-    paired. Interrupted from the keyboard, it returns what is finished.
+    Networks train side by side. All settings of one seed start from the same weights, see the
+    same batches and share the random draws of dropout: their differences are paired. Interrupted
+    from the keyboard, it returns what is finished.
 
     Parameters
     ----------
     lam : sequence of float, default (0,)
-        Weight decay λ, at least 0, as in ``torch.optim``'s ``weight_decay``; biases are not
-        decayed.
+        Weight decay λ, at least 0, as in ``torch.optim``; biases are not decayed.
     p : sequence of float or of one float per hidden layer, default (0,)
         Dropout probabilities: the same in all hidden layers, or one for each.
     label_noise : sequence of float, default (0,)
@@ -65,14 +60,10 @@ def sweep(
         Widths of the hidden layers.
     train_size, valid_size : int, default 2000
         Numbers of images.
-    num_epochs : int, default 50
-        Passes over the training images.
-    batch_size : int, default 256
-        Examples in a batch.
-    lr : float, default 0.1
-        Learning rate.
-    momentum : float, default 0
-        Momentum of SGD.
+    num_epochs, batch_size : int, default 50 and 256
+        Passes over the training images, and examples in a batch.
+    lr, momentum : float, default 0.1 and 0
+        Learning rate; momentum of SGD.
     optimizer : {"sgd", "adam"}, default "sgd"
         As in ``torch.optim``.
     decay : {"l2", "decoupled"}, default "l2"
@@ -88,60 +79,55 @@ def sweep(
     Returns
     -------
     xarray.Dataset
-        Its dimensions are ``lam``, ``p`` (or ``p1``, ``p2``, …, one per hidden layer, when `p`
-        holds a number for each), ``label_noise`` and ``seed``, with the values given as
-        coordinates: ``result.sel(lam=0.01, label_noise=0.4)``. What was not trained, or diverged,
-        is NaN (0 in the histograms); ``finished`` is True where training came to its end. The
-        other settings are in ``attrs``. For each network there are
+        Its dimensions ``lam``, ``p`` (or ``p1``, ``p2``, … if `p` holds a number for each layer),
+        ``label_noise`` and ``seed`` carry the values given: ``result.sel(lam=0.01, p=0)``. What
+        was not trained, or diverged, is NaN (0 in the histograms); ``finished`` is True where
+        training came to its end. The other settings are in ``attrs``. There are, in evaluation
+        mode if nothing else is said,
 
-        - ``train_loss``, ``train_accuracy`` (…, epoch): cross-entropy and accuracy on the training
-          labels while the epoch ran, dropout active;
-        - ``valid_loss``, ``valid_accuracy`` (…, epoch): on validation data after the epoch;
-        - ``final_train_loss``, ``final_train_accuracy``: on the training labels after the last
-          epoch, in evaluation mode;
-        - ``test_loss``, ``test_accuracy``: on the 10,000 test images, once, after the last epoch;
+        - ``train_loss``, ``train_accuracy``, along ``epoch`` too: cross-entropy and accuracy on
+          the training labels while the epoch ran, dropout active;
+        - ``valid_loss``, ``valid_accuracy``, along ``epoch`` too: on validation data after it;
+        - ``final_train_loss``, ``final_train_accuracy``, ``test_loss``, ``test_accuracy``: on the
+          training labels and on the 10,000 test images after the last epoch;
         - ``gap``: ``final_train_accuracy`` less ``test_accuracy``;
-        - ``weight_norm`` (…, layer): Frobenius norm of the weights, biases left out;
-        - ``weight_histogram`` (…, layer, bin): numbers of weights between the ``bin_edges``
-          (layer, edge), six standard deviations of the start; those beyond count in the outer bins.
+        - ``weight_norm``, along ``layer`` too: Frobenius norm, biases left out;
+        - ``weight_histogram``, along ``layer`` and ``bin`` too: numbers of weights between the
+          ``bin_edges``, six standard deviations of the start, and beyond in the outer bins.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not what it must be.
     MemoryError
-        If a chunk cannot fit into memory, before anything is trained (Linux and CUDA).
+        If it cannot fit into memory, before anything is trained (Linux and CUDA).
     """
-    settings = Settings(
-        hidden=check_hidden(hidden),
-        train_size=check_int("train_size", train_size, low=1, high=60_000),
-        valid_size=check_int("valid_size", valid_size, low=1, high=59_999),
-        num_epochs=check_int("num_epochs", num_epochs, low=1),
-        batch_size=check_int("batch_size", batch_size, low=1),
-        lr=check_number("lr", lr, low=0),
-        momentum=check_number("momentum", momentum, low=0, high=1),
-        optimizer=check_choice("optimizer", optimizer, ("sgd", "adam")),
-        decay=check_choice("decay", decay, ("l2", "decoupled")),
-        init=check_init(init),
-    )
-    if settings.optimizer == "adam" and settings.momentum:
+    settings = {
+        "hidden": list(check_hidden(hidden)),
+        "train_size": check_int("train_size", train_size, low=1, high=60_000),
+        "valid_size": check_int("valid_size", valid_size, low=1, high=59_999),
+        "num_epochs": check_int("num_epochs", num_epochs, low=1),
+        "batch_size": check_int("batch_size", batch_size, low=1),
+        "lr": check_number("lr", lr, low=0),
+        "momentum": check_number("momentum", momentum, low=0, high=1),
+        "optimizer": check_choice("optimizer", optimizer, ("sgd", "adam")),
+        "decay": check_choice("decay", decay, ("l2", "decoupled")),
+        "init": check_init(init),
+    }
+    if optimizer == "adam" and momentum:
         raise ValueError(f"momentum={momentum!r} belongs to optimizer='sgd'; give 0 with 'adam'")
-    dims, ps = _check_axes(lam, p, label_noise, seeds, len(settings.hidden))
+    dims, ps = _check_axes(lam, p, label_noise, seeds, len(settings["hidden"]))
     device = torch.device(device or default_device())
-    result, networks = _empty(dims, settings), _networks(dims, ps, len(settings.hidden))
-    # Chunks of even size: seed by seed, where the settings of one seed fill a chunk.
-    num_chunks = math.ceil(len(networks) / _AT_ONCE.get(device.type, 13))
-    size = math.ceil(len(networks) / num_chunks)
+    result, chunks = _empty(dims, settings), _chunks(dims, ps, len(hidden), device)
     kept = memo.path_of(dims, ps, settings, device.type)
     if not memo.read(kept, result):
-        _check_memory(size, settings, device)
-        chunks = [networks[i : i + size] for i in range(0, len(networks), size)]
+        _check_memory(max(map(len, chunks)), settings, device)
         if _train(chunks, settings, device, result, progress):
             memo.write(kept, result)
     return result
 
 
-def _check_axes(lam, p, label_noise, seeds, num_hidden: int):
+def _check_axes(lam, p, label_noise, seeds, num_hidden: int) -> tuple[dict[str, list], list]:
     """Return the dimensions of the grid with their values, and the values of each p in them."""
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         seeds = range(check_int("seeds", seeds, low=1))
@@ -157,57 +143,66 @@ def _check_axes(lam, p, label_noise, seeds, num_hidden: int):
             raise TypeError(f"{name}={values!r} must be a sequence, such as [{values!r}]")
         values = values.tolist() if hasattr(values, "tolist") else values
         axes[name] = [check(f"{name}[{i}]", value) for i, value in enumerate(values)]
-        if not axes[name]:
-            raise ValueError(f"{name} is empty; give at least one value")
-        if len(set(axes[name])) < len(axes[name]):
-            raise ValueError(f"{name}={values!r} holds a value twice; give each once")
-    by_layer = any(isinstance(p, tuple) for p in axes["p"])
-    ps = [p if isinstance(p, tuple) else (p,) * (num_hidden if by_layer else 1) for p in axes["p"]]
-    names = [f"p{layer}" for layer in range(1, num_hidden + 1)] if by_layer else ["p"]
-    columns = (list(dict.fromkeys(column)) for column in zip(*ps, strict=True))
-    dims = {"lam": axes["lam"], **dict(zip(names, columns, strict=True))}
+        if not 0 < len(axes[name]) == len(set(axes[name])):
+            raise ValueError(f"{name}={values!r} is empty or holds a value twice; give each once")
+    names, ps = ["p"], [(p,) for p in axes["p"]]
+    if any(isinstance(p, tuple) for p in axes["p"]):
+        names = [f"p{layer}" for layer in range(1, num_hidden + 1)]
+        ps = [p if isinstance(p, tuple) else (p,) * num_hidden for p in axes["p"]]
+    dims = {"lam": axes["lam"]}
+    dims |= {name: list(dict.fromkeys(p[i] for p in ps)) for i, name in enumerate(names)}
     return dims | {"label_noise": axes["label_noise"], "seed": axes["seeds"]}, ps
 
 
-def _empty(dims: dict[str, list], settings: Settings) -> "xarray.Dataset":
+def _empty(dims: dict[str, list], settings: dict):
     """Return the Dataset of a grid of which nothing is trained yet."""
     import xarray  # here, since d2lutils is imported faster without
 
-    layers, edges = len(settings.hidden) + 1, bin_edges(settings)
-    sizes = {dim: len(values) for dim, values in dims.items()}
-    sizes |= {"epoch": settings.num_epochs, "layer": layers, "bin": edges.shape[1] - 1}
+    edges, epochs = bin_edges(settings), range(1, settings["num_epochs"] + 1)
+    coords = dims | {"epoch": epochs, "layer": range(1, len(edges) + 1)}
+    sizes = {dim: len(values) for dim, values in coords.items()} | {"bin": edges.shape[1] - 1}
 
     def empty(*more, fill=np.nan, dtype=np.float32):
         return (*dims, *more), np.full([sizes[dim] for dim in (*dims, *more)], fill, dtype)
 
-    quantities = ("loss", "accuracy")
-    variables = {f"{x}_{q}": empty("epoch") for x in ("train", "valid") for q in quantities}
-    variables |= {f"{x}_{q}": empty() for x in ("final_train", "test") for q in quantities}
+    variables = {}
+    for part, more in {
+        "train": ["epoch"],
+        "valid": ["epoch"],
+        "final_train": [],
+        "test": [],
+    }.items():
+        variables |= {f"{part}_{what}": empty(*more) for what in ("loss", "accuracy")}
     variables |= {"gap": empty(), "finished": empty(fill=False, dtype=bool)}
     variables["weight_norm"] = empty("layer")
     variables["weight_histogram"] = empty("layer", "bin", fill=0, dtype=np.int32)
     variables["bin_edges"] = (("layer", "edge"), edges)
-    coords = dims | {"epoch": range(1, settings.num_epochs + 1), "layer": range(1, layers + 1)}
-    attrs = settings._asdict() | {"hidden": list(settings.hidden)}
-    return xarray.Dataset(variables, coords, attrs)
+    return xarray.Dataset(variables, coords, settings)
 
 
-def _networks(dims: dict[str, list], ps, num_hidden: int) -> list[tuple[Point, tuple[int, ...]]]:
-    """Return each network's settings and its place in the grid, seed by seed."""
-    networks = []
-    for seed, lam, p, noise in itertools.product(
-        dims["seed"], dims["lam"], ps, dims["label_noise"]
-    ):
-        values = zip(dims.values(), (lam, *p, noise, seed), strict=True)
-        place = tuple(axis.index(value) for axis, value in values)
-        networks.append((Point(lam, p * num_hidden if "p" in dims else p, noise, seed), place))
-    return networks
+def _chunks(dims: dict[str, list], ps: list, num_hidden: int, device: torch.device) -> list[list]:
+    """Return what trains together: each network's λ, p, noise and seed, and its place."""
+    seeds = dims["seed"]
+    # A GPU trains all seeds at once; on the CPU those of one seed can share their images.
+    groups = [[seed] for seed in seeds] if device.type == "cpu" else [seeds]
+    chunks = []
+    for group in groups:
+        networks = []
+        for values in itertools.product(group, dims["lam"], ps, dims["label_noise"]):
+            seed, lam, p, noise = values
+            along = zip(dims.values(), (lam, *p, noise, seed), strict=True)
+            place = [axis.index(x) for axis, x in along]
+            of_layers = p * num_hidden if "p" in dims else p
+            networks.append(((lam, of_layers, noise, seed), place))
+        num = math.ceil(len(networks) / AT_ONCE.get(device.type, 13))
+        chunks += [networks[i::num] for i in range(num)]
+    return chunks
 
 
 def _train(chunks, settings, device, result, progress) -> bool:
     """Train chunk by chunk into the Dataset; return whether all came to their end."""
     num = sum(map(len, chunks))
-    bar = tqdm(total=num * settings.num_epochs, unit="epoch", leave=False, file=sys.stdout,
+    bar = tqdm(total=num * settings["num_epochs"], unit="epoch", leave=False, file=sys.stdout,
                disable=not (progress and shows_bars()))  # fmt: skip
     try:
         with bar:
@@ -218,29 +213,27 @@ def _train(chunks, settings, device, result, progress) -> bool:
                     result[name].values[where] = values
                 result.finished.values[where] = True
     except KeyboardInterrupt:
-        print(
-            f"Stopped: {result.finished.values.sum()} of {num} models are finished, and returned."
-        )
+        done = result.finished.values.sum()
+        print(f"Stopped: {done} of {num} networks are finished, and returned.")
         return False
     return True
 
 
-def _check_memory(num_models: int, settings: Settings, device: torch.device) -> None:
+def _check_memory(num: int, settings: dict, device: torch.device) -> None:
     """Raise MemoryError before training if a chunk cannot fit, with an estimate from above."""
-    widths = (784, *settings.hidden, 10)
+    widths = (784, *settings["hidden"], 10)
     weights = sum(a * b for a, b in itertools.pairwise(widths))
-    copies = 2 + (2 if settings.optimizer == "adam" else bool(settings.momentum))
-    activations = 4 * sum(widths) * max(settings.batch_size, 1000)
-    need = 4 * num_models * (copies * weights + activations) + 800 * settings.train_size
+    copies = 4 if settings["optimizer"] == "adam" else 2 + (settings["momentum"] > 0)
+    activations = 4 * sum(widths) * max(settings["batch_size"], 1000)
+    need = 4 * num * (copies * weights + activations) + 800 * settings["train_size"]
+    free = math.inf
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
     elif os.path.exists("/proc/meminfo"):
-        with open("/proc/meminfo") as lines:
+        with open("/proc/meminfo", encoding="utf-8") as lines:
             free = next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
-    else:
-        return
     if need > free:
         raise MemoryError(
-            f"{num_models} networks at once need about {need / 2**30:.1f} GiB, and {device} has"
-            f" {free / 2**30:.1f} GiB free; give fewer seeds, or a smaller batch_size or hidden"
+            f"{num} networks at once need about {need / 2**30:.1f} GiB, and {device} has"
+            f" {free / 2**30:.1f} GiB free; give a smaller hidden or batch_size"
         )

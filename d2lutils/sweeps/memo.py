@@ -1,8 +1,10 @@
 """Finished sweeps, kept in the folder that the environment variable D2L_SWEEPS names, if any."""
 
+import contextlib
 import hashlib
 import json
 import os
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -11,24 +13,22 @@ import torch
 
 
 def path_of(*arguments: object) -> Path | None:
-    """Return where a sweep is kept: its name tells arguments, code and version of torch."""
-    folder = os.environ.get("D2L_SWEEPS")
-    if not folder:
+    """Return where a sweep is kept, by its arguments, the code that trains, and torch's version."""
+    if not os.environ.get("D2L_SWEEPS"):
         return None
     here = Path(__file__).parent
-    code = [path.read_text("utf-8") for path in (*sorted(here.glob("*.py")), here / "../data.py")]
-    key = json.dumps([arguments, torch.__version__, np.__version__, code])
-    return Path(folder, hashlib.sha256(key.encode()).hexdigest()[:32] + ".npz")
+    files = [*sorted(here.glob("*.py")), here.parent / "data.py"]
+    key = [arguments, torch.__version__, *(path.read_text("utf-8") for path in files)]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    return Path(os.environ["D2L_SWEEPS"], f"{name}.npz")
 
 
 def read(path: Path | None, result) -> bool:
     """Fill the Dataset with what is kept; return whether it was there, and whole."""
     try:
         with np.load(path or "", allow_pickle=False) as file:
-            arrays = {name: file[name] for name in result}
-        if any(arrays[name].shape != result[name].shape for name in result):
-            return False
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+            arrays = {name: file[name].reshape(result[name].shape) for name in result}
+    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
         return False
     for name, array in arrays.items():
         result[name].values[...] = array
@@ -37,9 +37,10 @@ def read(path: Path | None, result) -> bool:
 
 def write(path: Path | None, result) -> None:
     """Keep a finished sweep, whole or not at all."""
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.stem}.{os.getpid()}.part")
-        with open(part, "wb") as out:
-            np.savez_compressed(out, **{name: result[name].values for name in result})
-        os.replace(part, path)
+    with contextlib.suppress(OSError):  # a full disk costs nothing that was trained
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                part = Path(folder, "part.npz")
+                np.savez_compressed(part, **{name: result[name].values for name in result})
+                os.replace(part, path)

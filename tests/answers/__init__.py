@@ -7,7 +7,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 
-RIGHT: dict[str, list[tuple[str, Callable]]] = defaultdict(list)
+RIGHT: dict[str, list[Callable]] = defaultdict(list)
 WRONG: dict[str, list[tuple[str, Callable]]] = defaultdict(list)
 
 
@@ -15,7 +15,7 @@ def right(name: str) -> Callable:
     """Register an answer that the check must accept."""
 
     def register(answer):
-        RIGHT[name].append(("", answer))
+        RIGHT[name].append(answer)
         return answer
 
     return register

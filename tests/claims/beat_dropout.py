@@ -1,43 +1,31 @@
-"""Claims of the page together/beat_dropout: the race is measured, the table is the saved run.
+"""Claims of the page together/beat_dropout: the race is run, the table is the saved one.
 
 A claim about the table is one about the means over its five seeds, whatever seed is asked for.
 """
 
-import functools
-import json
-
 import d2lutils as d2l
-from benchmarks.beat_dropout import CELLS, SAVED
-from book.pages import run_cells
-from tests.claims.claim import Claim
+from tests.claims.claim import Claim, page
 
 _PAGE = "together/beat_dropout"
-_LOSS = 0
+_HARNESS = ("imports", "net", "method", "optimizer", "fit", "known-methods", "mixup", "best")
 
 
-@functools.cache
-def _page():
-    return run_cells(_PAGE, *CELLS, "yours-code")
+def _loss(method):
+    """Return the validation loss after the last epoch of the page's race; "yours" stays out."""
+    cells = (*_HARNESS, "race")
+    without_yours = ('contestants["yours"] = mine\n', "")
+    return lambda seed: page(_PAGE, *cells, replace=without_yours)["race"][method][seed][0]
 
 
-@functools.cache
-def _raced(method, seed):
-    """The last epoch's validation loss and accuracy, with the settings of the page's race."""
-    page = _page()
-    method = page["mine"] if method == "yours" else page["methods"][method]
-    return page["fit"](method, seed, num_epochs=40, train_size=2000)[1][-1]
-
-
-@functools.cache
-def _table():
-    saved = json.loads(SAVED.read_text(encoding="utf-8"))
-    return {(entry["method"], entry["epochs"]): entry["runs"] for entry in saved["table"]}
+def _scores(method, epochs, key="test_accuracy"):
+    """Return a figure of the saved table for each seed."""
+    saved = page(_PAGE, "imports", "saved", "table")
+    return saved["scores"](saved["table"](epochs)[method], key)
 
 
 def _difference(method, rival, epochs, factor=0.0):
     """Return the mean difference of test accuracies less `factor` half-intervals, over 5 seeds."""
-    a, b = ([run["test_accuracy"] for run in _table()[name, epochs]] for name in (method, rival))
-    found = d2l.compare(a, b)
+    found = d2l.compare(_scores(method, epochs), _scores(rival, epochs))
     return found.difference - factor * (found.high - found.difference)
 
 
@@ -48,24 +36,23 @@ def _surely(sentence, method, rival, epochs):
     )
 
 
-def _mean(method, epochs, key):
-    runs = _table()[method, epochs]
-    return lambda seed: sum(run[key] for run in runs) / len(runs)
+def _mean(*figure):
+    return lambda seed: sum(_scores(*figure)) / len(_scores(*figure))
 
 
 CLAIMS = [
     Claim(
         _PAGE,
         "Dropout lowers the cross-entropy, and our best lowers it more.",
-        larger=lambda seed: _raced("none", seed)[_LOSS],
-        smaller=lambda seed: _raced("dropout", seed)[_LOSS],
+        larger=_loss("none"),
+        smaller=_loss("dropout"),
         margin=0.01,
     ),
     Claim(
         _PAGE,
         "our best lowers it more",
-        larger=lambda seed: _raced("dropout", seed)[_LOSS],
-        smaller=lambda seed: _raced("our best", seed)[_LOSS],
+        larger=_loss("dropout"),
+        smaller=_loss("our best"),
         margin=0.03,
     ),
     *(
@@ -82,9 +69,7 @@ CLAIMS = [
         _PAGE,
         "Without any regularizer, 100 epochs are no better than 30",
         larger=lambda seed: 0.001,
-        smaller=lambda seed: (
-            _mean("none", 100, "test_accuracy")(seed) - _mean("none", 30, "test_accuracy")(seed)
-        ),
+        smaller=lambda seed: _mean("none", 100)(seed) - _mean("none", 30)(seed),
     ),
     *(
         _surely("mixup with a little weight decay has the highest mean", "our best", method, 100)

@@ -2,39 +2,17 @@
 
 import functools
 
-from book.pages import run_cells
-from tests.claims.claim import SEEDS, Claim
+from tests.claims.claim import Claim, curve, end, page
 
 _PAGE = "weight_decay/choosing_lambda"
-_LAMS = (0, 0.005, 0.02, 0.05)
 
 
-@functools.cache
-def _page():
-    return run_cells(_PAGE, "imports", "settings", "shrink", "linear")
-
-
-@functools.cache
 def _sweep():
-    """Train the page's networks at a few values of λ."""
-    small = _page()["small"] | {"seeds": SEEDS, "progress": False}
-    return _page()["d2l"].sweep(_LAMS, label_noise=(0, 0.4), lr=0.05, momentum=0.9, **small)
-
-
-@functools.cache
-def _adam(decay, lam):
-    small = _page()["small"] | {"seeds": SEEDS, "progress": False}
-    return _page()["d2l"].sweep(
-        (lam,), label_noise=(0.4,), lr=0.001, optimizer="adam", decay=decay, **small
-    )
+    return page(_PAGE, "imports", "settings", "sweep")["result"]
 
 
 def _at(metric, lam, noise):
-    def measure(seed):
-        point = _sweep().at(lam=lam, label_noise=noise)
-        return float(getattr(point, metric)[0, 0, 0, SEEDS.index(seed)])
-
-    return measure
+    return end(_sweep, metric, lam=lam, label_noise=noise)
 
 
 def _gain(lam, noise):
@@ -43,19 +21,19 @@ def _gain(lam, noise):
 
 
 def _adam_test(decay, lam):
-    return lambda seed: float(_adam(decay, lam).test_accuracy[0, 0, 0, SEEDS.index(seed)])
+    adam = functools.partial(page, _PAGE, "imports", "settings", "adam")
+    return end(lambda: adam()["adam"][decay], "test_accuracy", lam=lam)
 
 
 @functools.cache
 def _zeros(rule, lam, seed):
-    W, _ = _page()["fit_linear"](_page()[rule], lam, seed)
+    names = page(_PAGE, "imports", "shrink", "linear")
+    W, _ = names["fit_linear"](names[rule], lam, seed)
     return (W == 0).float().mean().item()
 
 
-def _curve(seed):
-    """Validation accuracy over the epochs without weight decay, on noisy labels."""
-    point = _sweep().at(lam=0, label_noise=0.4)
-    return point.valid_accuracy[0, 0, 0, SEEDS.index(seed)]
+# Validation accuracy over the epochs without weight decay, on noisy labels.
+_curve = curve(_sweep, "valid_accuracy", lam=0, label_noise=0.4)
 
 
 CLAIMS: list[Claim] = [

@@ -3,51 +3,38 @@
 import functools
 
 import d2lutils as d2l
-from book.pages import run_cells
-from tests.claims.claim import Claim
+from tests.claims.claim import Claim, end, page
 
 _PAGE = "dropout/choosing_p"
-_POINTS = [(0, 0), (0.2, 0.2), (0.8, 0.8), (0, 0.4), (0.4, 0), (0.2, 0.8), (0.8, 0.2)]
 
 
-@functools.cache
-def _page():
-    cells = ("imports", "settings", "hooks", "fit", "variance-def", "three-noises")
-    return run_cells(_PAGE, *cells, "noisy-mlp", "noises-def", "mc-code")
-
-
-@functools.cache
-def _map(seed):
-    settings = _page()["settings"]
-    return d2l.sweep(p=_POINTS, label_noise=(0, 0.4), seeds=[seed], progress=False, **settings)
+def _names(*cells):
+    return page(_PAGE, "imports", "settings", *cells)
 
 
 def _valid(p, noise):
     """Validation accuracy after the last epoch."""
-    return lambda seed: float(_map(seed).at(p=p, label_noise=noise).valid_accuracy[0, 0, 0, 0, -1])
+    p1, p2 = p
+    sweep = functools.partial(_names, "sweep")
+    return end(lambda: sweep()["result"], "valid_accuracy", p1=p1, p2=p2, label_noise=noise)
 
 
-@functools.cache
-def _variances(p, seed):
-    return _page()["variances"](p, seed)
-
-
-def _variance(p, layer):
+def _variance(dose, layer):
     """Mean over the second half of training."""
-    return lambda seed: _variances(p, seed)[layer, 15:].mean().item()
+    cells = ("hooks", "fit", "variance-def", "variance-run")
+    return lambda seed: _names(*cells)["inside"][dose][seed, layer, 15:].mean().item()
 
 
-@functools.cache
-def _noisy(noise, seed):
+def _noisy(noise):
     """Mean validation accuracy of the last five epochs, as on the page."""
-    history = _page()["noisy_run"](_page().get(noise), seed)
-    return sum(history.valid_accuracy[-5:]) / 5
+    cells = ("fit", "three-noises", "noisy-mlp", "noises-def", "noises-train", "noises-compare")
+    return lambda seed: _names(*cells)["ends"][noise][seed]
 
 
 @functools.cache
 def _votes(seed):
     """Accuracy where a hundred passes agree, where they do not; mistakes among the least sure."""
-    page = _page()
+    page = _names("fit", "mc-code")
     net = d2l.mlp((128, 128), (0.2, 0.5), seed=seed).to(page["device"])
     page["fit"](net, seed)
     _, valid_iter, _ = d2l.load_fashion_mnist(
@@ -66,6 +53,7 @@ _LAYERS = "With dropout the activations of both layers vary less than without"
 _SWAP = (
     "(0.2, 0.8) keeps more validation accuracy than (0.8, 0.2), with clean labels and with noisy"
 )
+_KINDS = ("dropout", "Gaussian")
 _NOISES = "Dropout and Gaussian dropout both end above no noise at all"
 
 CLAIMS: list[Claim] = [
@@ -94,24 +82,24 @@ CLAIMS: list[Claim] = [
         margin=0.01,
     ),
     *(
-        Claim(_PAGE, _LAYERS, _variance((0, 0), layer), _variance((0.5, 0.5), layer), margin=0.05)
+        Claim(_PAGE, _LAYERS, _variance("p = 0", layer), _variance("p = 0.5", layer), margin=0.05)
         for layer in (0, 1)
     ),
     *(
         Claim(
             _PAGE,
             _NOISES,
-            functools.partial(_noisy, noise),
-            functools.partial(_noisy, "none"),
+            _noisy(noise),
+            _noisy("none"),
             margin=0.02,
         )
-        for noise in ("dropout", "gaussian")
+        for noise in _KINDS
     ),
     Claim(
         _PAGE,
         "they differ from each other by less than either gains.",
-        lambda seed: min(_noisy("dropout", seed), _noisy("gaussian", seed)) - _noisy("none", seed),
-        lambda seed: abs(_noisy("dropout", seed) - _noisy("gaussian", seed)),
+        lambda seed: min(_noisy(kind)(seed) for kind in _KINDS) - _noisy("none")(seed),
+        lambda seed: abs(_noisy("dropout")(seed) - _noisy("Gaussian")(seed)),
         margin=0.01,
     ),
     Claim(

@@ -1,30 +1,17 @@
 """Claims of the page together/combining, measured with its own settings."""
 
-import functools
-
-import d2lutils as d2l
-from book.pages import run_cells
-from tests.claims.claim import Claim
+from tests.claims.claim import Claim, end, page
 
 _PAGE = "together/combining"
 
 
-@functools.cache
-def _sweep(seed, noise):
-    settings = run_cells(_PAGE, "imports", "settings")["settings"]
-    # Of the clean labels, one square of four is claimed about.
-    lams, ps = ((0, 0.01, 0.03), (0, 0.4, 0.6)) if noise else ((0, 0.01), (0, 0.4))
-    return d2l.sweep(lams, ps, label_noise=[noise], seeds=[seed], progress=False, **settings)
+def _sweep():
+    return page(_PAGE, "imports", "settings", "sweep")["result"]
 
 
 def _valid(lam, p, noise=0.4, metric="valid_accuracy"):
     """The metric after the last epoch."""
-
-    def measure(seed):
-        point = _sweep(seed, noise).at(lam=lam, p=p)
-        return float(getattr(point, metric)[0, 0, 0, 0, ...].ravel()[-1])
-
-    return measure
+    return end(_sweep, metric, lam=lam, p=p, label_noise=noise)
 
 
 def _effect(lam, p, noise=0.4, metric="valid_accuracy"):

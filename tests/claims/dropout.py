@@ -1,39 +1,23 @@
 """Claims of the chapter dropout. They run the code of the pages themselves."""
 
 import functools
-import json
-from pathlib import Path
 
-from tests.claims.claim import Claim
+from tests.claims.claim import Claim, page
 
-_BOOK = Path(__file__).parents[2] / "book" / "en"
-
-
-@functools.cache
-def page_code(page: str, *cell_ids: str) -> dict:
-    """Return the names that the given cells of a page define."""
-    cells = json.loads((_BOOK / f"{page}.ipynb").read_text(encoding="utf-8"))["cells"]
-    sources = {cell["id"]: "".join(cell["source"]) for cell in cells}
-    names: dict = {"display": lambda *_: None}
-    for cell_id in cell_ids:
-        exec(compile(sources[cell_id], f"{page}#{cell_id}", "exec"), names)
-    return names
-
-
-@functools.cache
-def _scratch(seed: int, p1: float, p2: float, noisy: bool):
-    """History and accuracies of a run as on the page; noisy: few images, wrong labels."""
-    names = page_code("dropout/from_scratch", "imports", "dropout", "mlp", "fit", "noisy-settings")
-    options = names["adam"] | names["noisy"] if noisy else {}
-    return names["fit"](p1, p2, seed, **options)
+_SCRATCH = ("imports", "dropout", "mlp", "fit")
 
 
 def _full(seed, p):
-    return _scratch(seed, *((0.2, 0.5) if p else (0, 0)), noisy=False)
+    """History and accuracies of a run as on the page, which shows two of the three seeds."""
+    seeds = ("for seed in (0, 1)]", "for seed in (0, 1, 2)]")
+    full = page("dropout/from_scratch", *_SCRATCH, "train-full", replace=seeds)["full"]
+    return full["p = (0.2, 0.5)" if p else "p = 0"][seed]
 
 
 def _noisy(seed, p):
-    return _scratch(seed, p, p, noisy=True)
+    """The same with few images and wrong labels."""
+    cells = (*_SCRATCH, "noisy-settings", "train-noisy")
+    return page("dropout/from_scratch", *cells)["few"]["p = 0.5" if p else "p = 0"][seed]
 
 
 def _lead_of_validation(seed, p):
@@ -44,7 +28,7 @@ def _lead_of_validation(seed, p):
 
 @functools.cache
 def _concise(seed: int, start: str, layer: str, num_epochs: int = 5):
-    names = page_code("dropout/concise", "imports", "mlp", "by-hand", "starts", "fit")
+    names = page("dropout/concise", "imports", "mlp", "by-hand", "starts", "fit")
     layer = {"ByHand": names["ByHand"], "nn.Dropout": names["nn"].Dropout}[layer]
     return names["fit"](names["starts"][start], seed, layer, num_epochs)
 
@@ -60,7 +44,7 @@ def _last_training_accuracy(seed, layer):
 @functools.cache
 def _test_accuracy(seed, num_masks):
     """With dropout left on and the votes of so many masks averaged; 0: evaluation mode."""
-    names = page_code("dropout/concise", "imports", "mlp", "by-hand", "starts", "fit", "vote")
+    names = page("dropout/concise", "imports", "mlp", "by-hand", "starts", "fit", "vote")
     d2l, net = names["d2l"], _concise(seed, "default", "nn.Dropout")[0].train()
     d2l.set_seed(seed)
     *_, test_iter = d2l.load_fashion_mnist(device=names["device"])

@@ -2,59 +2,52 @@
 
 import functools
 
+import numpy as np
+
 import d2lutils as d2l
-from book.pages import run_cells
-from tests.claims.claim import Claim
+from tests.claims.claim import Claim, curve, end, page
 
 _PAGE = "dropout/exercises"
 _T = 2.776  # two-sided 95% of Student's t with four degrees of freedom
 
 
-@functools.cache
-def _page():
-    return run_cells(_PAGE, "imports", "settings", "activations-solution", "snapshots")
+def _result(cell):
+    """Return a function that runs the sweep of a cell."""
+    return lambda: page(_PAGE, "imports", "settings", cell)["result"]
 
 
-@functools.cache
-def _sweep(seed, lam=(0,), p=((0, 0),), num_epochs=30):
-    """The sweep of a cell; `seed` may be a tuple of several."""
-    seeds = list(seed) if isinstance(seed, tuple) else [seed]
-    settings = {**_page()["small"], "num_epochs": num_epochs, "progress": False}
-    return d2l.sweep(lam, p, seeds=seeds, **settings)
-
-
-def _accuracy(result, lam=0, p=0):
-    """Validation accuracy of each seed after the last epoch."""
-    return result.valid_accuracy[lam, p, 0, :, -1]
-
-
-def _swap(seeds):
-    return _sweep(seeds, p=((0, 0), (0.2, 0.6), (0.6, 0.2)))
+def _swap(p1, p2):
+    """Validation accuracy after the last epoch."""
+    return end(_result("swap"), "valid_accuracy", p1=p1, p2=p2)
 
 
 def _swap_difference():
-    result = _swap((0, 1, 2, 3, 4))
-    return _accuracy(result, p=1) - _accuracy(result, p=2)
+    pairs = [(_swap(0.2, 0.6)(seed), _swap(0.6, 0.2)(seed)) for seed in range(5)]
+    return np.array([low_high - high_low for low_high, high_low in pairs])
 
 
-def _long(seed, p):
-    """Validation loss and accuracy, epoch by epoch."""
-    result = _sweep(seed, p=((0, 0), (0.5, 0.5)), num_epochs=60)
-    return result.valid_loss[0, p, 0, 0], result.valid_accuracy[0, p, 0, 0]
+def _long(metric, p):
+    """Validation loss or accuracy, epoch by epoch."""
+    return curve(_result("long"), f"valid_{metric}", p1=p, p2=p)
+
+
+def _minimum(seed, p):
+    """The number of epochs with the lowest validation loss."""
+    return _long("loss", p)(seed).argmin() + 1
 
 
 def _rise(seed, p):
-    losses, _ = _long(seed, p)
+    losses = _long("loss", p)(seed)
     return losses[-1] - losses.min()
 
 
 @functools.cache
 def _variances(seed, p):
     """One row for each of the four epochs, one column for each hidden layer."""
-    page = _page()
+    names = page(_PAGE, "imports", "activations-solution", "snapshots")
     _, valid_iter, _ = d2l.load_fashion_mnist(valid_size=1000, device="cpu")
-    nets = page["snapshots"](p, seed)
-    return [page["activation_variance"](net, valid_iter.images / 255) for net in nets]
+    nets = names["snapshots"](p, seed)
+    return [names["activation_variance"](net, valid_iter.images / 255) for net in nets]
 
 
 def _smallest_lead(seed):
@@ -72,9 +65,9 @@ def _smallest_growth(seed):
 
 
 def _interaction(seed):
-    result = _sweep(seed, lam=(0, 0.03), p=((0, 0), (0.4, 0.4)))
     none, dropout, decay, both = (
-        _accuracy(result, lam, p)[0] for lam, p in ((0, 0), (0, 1), (1, 0), (1, 1))
+        end(_result("together"), "valid_accuracy", lam=lam, p1=p, p2=p)(seed)
+        for lam, p in ((0, 0), (0, 0.4), (0.03, 0), (0.03, 0.4))
     )
     return (both - dropout) - (decay - none)
 
@@ -86,8 +79,8 @@ CLAIMS: list[Claim] = [
     Claim(
         _PAGE,
         "At these settings (0.2, 0.6) is worth several points of validation accuracy.",
-        larger=lambda seed: _accuracy(_swap(seed), p=1)[0],
-        smaller=lambda seed: _accuracy(_swap(seed), p=0)[0],
+        larger=_swap(0.2, 0.6),
+        smaller=_swap(0, 0),
         margin=0.02,
     ),
     Claim(
@@ -100,27 +93,27 @@ CLAIMS: list[Claim] = [
         _PAGE,
         _MINIMUM,
         larger=lambda seed: 30,  # half of the epochs
-        smaller=lambda seed: _long(seed, 0)[0].argmin() + 1,
+        smaller=lambda seed: _minimum(seed, 0),
     ),
     Claim(_PAGE, _MINIMUM, larger=lambda seed: _rise(seed, 0), smaller=lambda seed: 0, margin=0.3),
     Claim(
         _PAGE,
         _LATER,
-        larger=lambda seed: _long(seed, 1)[0].argmin(),
-        smaller=lambda seed: _long(seed, 0)[0].argmin(),
+        larger=lambda seed: _minimum(seed, 0.5),
+        smaller=lambda seed: _minimum(seed, 0),
         margin=5,
     ),
     Claim(
         _PAGE,
         _LATER,
         larger=lambda seed: _rise(seed, 0),
-        smaller=lambda seed: 2 * _rise(seed, 1),
+        smaller=lambda seed: 2 * _rise(seed, 0.5),
     ),
     Claim(
         _PAGE,
         "after sixty epochs the network with dropout has the higher validation accuracy.",
-        larger=lambda seed: _long(seed, 1)[1][-1],
-        smaller=lambda seed: _long(seed, 0)[1][-1],
+        larger=lambda seed: _long("accuracy", 0.5)(seed)[-1],
+        smaller=lambda seed: _long("accuracy", 0)(seed)[-1],
         margin=0.03,
     ),
     Claim(

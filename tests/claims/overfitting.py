@@ -6,29 +6,19 @@ import torch
 from torch import nn
 
 import d2lutils as d2l
-from book.pages import run_cells
-from tests.claims.claim import Claim
+from tests.claims.claim import Claim, curve, page
 
 LOSS = nn.CrossEntropyLoss()
 QUIET = {"progress": False}
 
 
-GAP = run_cells("overfitting/the_gap", "imports", "make-net", "fit")
-make_net, sgd = GAP["make_net"], GAP["sgd"]
-
-
 # ---------------------------------------------------------------- index
-
-
-@functools.cache
-def front_sweep():
-    """Train the page's networks, and keep those with four labels in ten redrawn."""
-    return run_cells("index", "explorer")["runs"].at(label_noise=0.4)
 
 
 def front_page(seed, lam, metric):
     """One number for each epoch, or one in all."""
-    return getattr(front_sweep().at(lam=lam), metric)[0, 0, 0, seed].tolist()
+    runs = page("index", "explorer")["runs"]
+    return curve(lambda: runs, metric, lam=lam, label_noise=0.4)(seed)
 
 
 def mean(values):
@@ -60,15 +50,17 @@ def without_shirts(seed):
 # ---------------------------------------------------------------- the_gap
 
 
+def the_gap(*cells, **replace):
+    return page("overfitting/the_gap", "imports", "make-net", *cells, **replace)
+
+
 @functools.cache
 def fit(seed, num_epochs, label_noise=0.0):
-    net, history, train_iter, valid_iter = GAP["fit"](
-        seed, num_epochs, train_size=1000, label_noise=label_noise
-    )
-    train, valid = (d2l.evaluate(net, data_iter, LOSS) for data_iter in (train_iter, valid_iter))
-    with torch.no_grad():
-        prob, y_hat = net(valid_iter.images / 255).softmax(dim=1).max(dim=1)
-    on_wrong = prob[y_hat != valid_iter.labels].mean().item()
+    """Return the curves, what both data sets give, and how sure wrong answers are."""
+    names = the_gap("fit", "sure")
+    net, history, *data = names["fit"](seed, num_epochs, train_size=1000, label_noise=label_noise)
+    train, valid = (d2l.evaluate(net, data_iter, LOSS) for data_iter in data)
+    _, on_wrong = names["confidence"](net, data[1])
     return history, train, valid, on_wrong
 
 
@@ -85,54 +77,27 @@ def changes(seed):
     return loss, abs(history.valid_accuracy[-1] / history.valid_accuracy[best] - 1)
 
 
-@functools.cache
 def accuracies(seed, train_size):
-    train_iter, valid_iter, _ = d2l.load_fashion_mnist(64, train_size=train_size, seed=seed)
-    net = make_net(seed)
-    d2l.train(net, train_iter, None, LOSS, sgd(net), 750 // len(train_iter), **QUIET)
-    return [d2l.evaluate(net, data_iter, LOSS)[1] for data_iter in (train_iter, valid_iter)]
+    """Training and validation accuracy; of the page's four sizes, two are claimed about."""
+    sizes = ("[250, 1000, 4000, 16000]", "[1000, 16000]")
+    names = the_gap("sizes", replace=sizes)
+    return names["measured"][seed, names["sizes"].index(train_size)].tolist()
 
 
-@functools.cache
 def wrong_labels(seed, num_epochs):
     """Shares of wrongly labelled images answered with the true class and with the wrong label."""
-    train_iter, _, _ = d2l.load_fashion_mnist(64, train_size=1000, label_noise=0.4, seed=seed)
-    wrong = train_iter.labels != train_iter.clean_labels
-    net = make_net(seed)
-    d2l.train(net, train_iter, None, LOSS, sgd(net), num_epochs, **QUIET)
-    with torch.no_grad():
-        y_hat = net(train_iter.images[wrong] / 255).argmax(dim=1)
-    targets = train_iter.clean_labels[wrong], train_iter.labels[wrong]
-    return [(y_hat == target).float().mean().item() for target in targets]
+    return the_gap("watch")["shares"][seed, num_epochs - 1].tolist()
 
 
 @functools.cache
-def thirty(seed):
-    """Which validation images thirty networks get right that differ in their start alone."""
-    train_iter, valid_iter, _ = d2l.load_fashion_mnist(64, train_size=1000, seed=seed)
-    rows = []
-    for i in range(30):
-        net = make_net(30 * seed + i)
-        train_iter.generator.manual_seed(0)
-        d2l.train(net, train_iter, None, LOSS, sgd(net), 10, **QUIET)
-        with torch.no_grad():
-            y_hat = net(valid_iter.images / 255).argmax(dim=1)
-        rows.append((y_hat == valid_iter.labels).float().cpu())
-    return torch.stack(rows)
+def gains(seed, num_networks=30, num_watched=300):
+    """Points by which the pick seems to beat the average network, and by which it does.
 
-
-@functools.cache
-def gains(seed, num_networks=30, num_watched=300, num_draws=200):
-    """Points by which the pick seems to beat the average network, and by which it does."""
-    right = thirty(seed)[:num_networks]
-    generator, total = torch.Generator().manual_seed(0), torch.zeros(2)
-    for _ in range(num_draws):
-        order = torch.randperm(right.shape[1], generator=generator)
-        watched = right[:, order[:num_watched]].mean(dim=1)
-        fresh = right[:, order[num_watched:]].mean(dim=1)
-        best = watched.argmax()
-        total += torch.stack([watched[best] - watched.mean(), fresh[best] - fresh.mean()])
-    return (100 * total / num_draws).tolist()
+    The page's thirty networks differ in their start alone; here each seed has other images, too.
+    """
+    images = ("train_size=1000, seed=0)", f"train_size=1000, seed={seed})")
+    names = the_gap("thirty", "gains", replace=images)
+    return names["gains"](names["right"][:num_networks], num_watched)
 
 
 def flattery(seed, num_watched):

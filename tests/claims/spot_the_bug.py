@@ -2,78 +2,55 @@
 
 import functools
 
-from book.pages import run_cells
-from tests.claims.claim import SEEDS, Claim
+from tests.claims.claim import Claim, end, page
 
 _PAGE = "together/spot_the_bug"
-_CELLS = ("imports", "data", "train-epoch", "old-epoch-loss", "report-cost", "evaluate-cost")
-_CELLS += ("groups", "old-penalty", "penalty-cost", "old-compare", "treatments", "start-cost")
-_CELLS += ("choose-hits", "choose-luck")
 
 
-@functools.cache
-def _page():
-    return run_cells(_PAGE, *_CELLS)
-
-
-@functools.cache
-def _sweeps():
-    return run_cells(_PAGE, "imports", "init-cost")["starts"]
+def _names(*cells):
+    return page(_PAGE, "imports", "data", *cells)
 
 
 @functools.cache
 def _report(name, lam, seed):
     """The old number, mended by its factor, or the loss, after five epochs."""
-    return dict(zip(("old", "mended", "loss"), _page()["reports"](lam, seed), strict=True))[name]
-
-
-@functools.cache
-def _curves(seed):
-    return _page()["both_curves"](seed)
+    reports = _names("train-epoch", "old-epoch-loss", "report-cost")["reports"](lam, seed)
+    return dict(zip(("old", "mended", "loss"), reports, strict=True))[name]
 
 
 def _lost_to_dropout(seed):
     """The smallest difference between the two measurements of an epoch."""
-    on, off = _curves(seed)
-    return min(b - a for a, b in zip(on, off, strict=True))
+    names = _names("evaluate-cost", "evaluate-curves")
+    return (names["off"] - names["on"])[seed].min().item()
 
 
 @functools.cache
 def _norm(method, seed):
-    return _page()["norm_after"](method, seed)
-
-
-def _accuracy(start, lam, part, seed):
-    result = _sweeps()[start].at(lam=lam)
-    values = {"training": result.final_train_accuracy, "validation": result.valid_accuracy[..., -1]}
-    return float(values[part][0, 0, 0, SEEDS.index(seed)])
+    return _names("groups", "old-penalty", "penalty-cost")["norm_after"](method, seed)
 
 
 def _init(start, lam, part):
-    return lambda seed: _accuracy(start, lam, part, seed)
+    """Training or validation accuracy after training from a start."""
+    metric = {"training": "final_train_accuracy", "validation": "valid_accuracy"}[part]
+    return end(lambda: page(_PAGE, "imports", "init-cost")["starts"][start], metric, lam=lam)
 
 
-@functools.cache
-def _given(order):
-    page = _page()
-    return page["old_compare"](list(order), SEEDS, page["make_net"], page["fit"])
+def _given(order, treatment):
+    """Accuracy of a treatment that was given in such an order."""
+    cells = ("groups", "old-compare", "treatments", "compare-cost")
+    return lambda seed: _names(*cells)["tables"][order][treatment][seed]
 
 
-_FORWARDS = ("nothing", "sugar pill", "λ = 0.01")
+_ORDERS = {"forwards": ("nothing", "λ = 0.01"), "backwards": ("λ = 0.01", "nothing")}
 
 
-def _place(order, place):
-    """Accuracy of the treatment that was given first (0) or last (-1)."""
-    return lambda seed: _given(order)[order[place]][SEEDS.index(seed)]
-
-
-def _fair(treatment):
-    return lambda seed: _given((treatment,))[treatment][SEEDS.index(seed)]
+def _fair_difference(treatment, seed):
+    return _given("fair", treatment)(seed) - _given("fair", "nothing")(seed)
 
 
 @functools.cache
 def _from(init, seed, masks):
-    return _page()["accuracy_from"](init, seed, masks=masks + seed)
+    return _names("start-cost")["accuracy_from"](init, seed, masks=masks + seed)
 
 
 def _apart(first, second):
@@ -83,7 +60,7 @@ def _apart(first, second):
 
 @functools.cache
 def _told_and_true(seed):
-    return _page()["told_and_true"](seed)
+    return _names("choose-hits", "choose-luck")["told_and_true"](seed)
 
 
 def _claims(sentence, *pairs):
@@ -153,24 +130,27 @@ CLAIMS: list[Claim] = [
     ),
     *_claims(
         "Weight decay seems to win for every seed, and the sugar pill comes second.",
-        (_place(_FORWARDS, 2), _place(_FORWARDS, 1), 0),
-        (_place(_FORWARDS, 1), _place(_FORWARDS, 0), 0.01),
+        (_given("forwards", "λ = 0.01"), _given("forwards", "sugar pill"), 0),
+        (_given("forwards", "sugar pill"), _given("forwards", "nothing"), 0.01),
     ),
     *_claims(
         "The last treatment wins in either order,",
-        *((_place(order, -1), _place(order, 0), 0.02) for order in (_FORWARDS, _FORWARDS[::-1])),
+        *(
+            (_given(order, last), _given(order, first), 0.02)
+            for order, (first, last) in _ORDERS.items()
+        ),
     ),
     *_claims(
         "With fair starts the sugar pill equals nothing",
         (
             lambda seed: 0.001,
-            lambda seed: abs(_fair("sugar pill")(seed) - _fair("nothing")(seed)),
+            lambda seed: abs(_fair_difference("sugar pill", seed)),
             0,
         ),
     ),
     *_claims(
         "In two epochs there is nothing to cure yet.",
-        (lambda seed: 0.01, lambda seed: _fair("λ = 0.01")(seed) - _fair("nothing")(seed), 0),
+        (lambda seed: 0.01, lambda seed: _fair_difference("λ = 0.01", seed), 0),
     ),
     *_claims(
         "Two networks from different starts lie much further apart than two from the same start",

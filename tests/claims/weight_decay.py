@@ -5,15 +5,13 @@ import functools
 
 import torch
 
-from book.pages import run_cells
-from tests.claims.claim import SEEDS, Claim
+from tests.claims.claim import Claim, end, page
 
 # linear_regression
 
 
-@functools.cache
 def _linear():
-    return run_cells("weight_decay/linear_regression", "imports", "model", "init", "update", "fit")
+    return page("weight_decay/linear_regression", "imports", "model", "init", "update", "fit")
 
 
 @functools.cache
@@ -109,54 +107,54 @@ LINEAR = [
 # mlp
 
 
-@functools.cache
 def _mlp():
-    return run_cells("weight_decay/mlp", "imports", "groups", "make-net", "run", "mean-penalty")
+    """Two values of λ and three seeds from N(0, 1), ten epochs each, and what else takes."""
+    cells = ("imports", "groups", "make-net", "run", "train", "mean-penalty")
+    return page("weight_decay/mlp", *cells)
+
+
+def _test(lam):
+    return lambda seed: _mlp()["tests"][lam][seed]
+
+
+def _history(lam, seed):
+    return _mlp()["histories"][f"N(0, 1), λ = {lam}"][seed]
+
+
+def _train(lam, epoch):
+    return lambda seed: _history(lam, seed).train_accuracy[epoch]
 
 
 @functools.cache
-def _trained(init, lam, num_epochs, mean_penalty, seed):
-    """Train as on the page: (network, history, test accuracy)."""
-    net = _mlp()["make_net"](init, seed)
-    penalty = _mlp()["mean_penalty"] if mean_penalty else None
-    history, test = _mlp()["run"](net, lam, seed, num_epochs, penalty)
-    return net, history, test
+def _he(lam, seed):
+    """Test accuracy after three epochs from He's start."""
+    return _mlp()["run"](_mlp()["make_net"]("He", seed), lam, seed, num_epochs=3)[1]
 
 
 @functools.cache
 def _used(mean_penalty, seed):
     """Training accuracy in the first epoch of a run that starts from decayed weights."""
-    net = copy.deepcopy(_trained("N(0, 1)", 0.01, 10, False, seed)[0])
+    net = copy.deepcopy(_mlp()["models"][0.01][seed])
     penalty = _mlp()["mean_penalty"] if mean_penalty else None
     history, _ = _mlp()["run"](net, 0, seed, 1, penalty, train_size=10_000)
     return history.train_accuracy[0]
 
 
-def _test(init, lam, num_epochs):
-    return lambda seed: _trained(init, lam, num_epochs, False, seed)[2]
-
-
-def _train(lam, epoch):
-    return lambda seed: _trained("N(0, 1)", lam, 10, False, seed)[1].train_accuracy[epoch]
-
-
-def _change(lam, num_epochs, mean_penalty):
-    """By how much a setting moves the validation accuracy after three epochs from N(0, 1)."""
-
-    def measure(seed):
-        plain = _trained("N(0, 1)", 0, 10, False, seed)[1]
-        other = _trained("N(0, 1)", lam, num_epochs, mean_penalty, seed)[1]
-        return abs(other.valid_accuracy[2] - plain.valid_accuracy[2])
-
-    return measure
+def _change(seed, mean_penalty):
+    """By how much the mean penalty, or λ, moves the validation accuracy after three epochs."""
+    other = _history(0.01, seed)
+    if mean_penalty:
+        net = _mlp()["make_net"]("N(0, 1)", seed)
+        other, _ = _mlp()["run"](net, 0, seed, 3, _mlp()["mean_penalty"])
+    return abs(other.valid_accuracy[2] - _history(0, seed).valid_accuracy[2])
 
 
 MLP = [
     Claim(
         "weight_decay/mlp",
         "from N(0, 1), the test accuracy is higher with λ = 0.01 than without, for every seed.",
-        _test("N(0, 1)", 0.01, 10),
-        _test("N(0, 1)", 0, 10),
+        _test(0.01),
+        _test(0),
         margin=0.02,
     ),
     Claim(
@@ -170,8 +168,8 @@ MLP = [
         "weight_decay/mlp",
         "From the same fresh start, the mean penalty changes the validation accuracy by less "
         "than λ = 0.01 does.",
-        _change(0.01, 10, False),
-        _change(0, 3, True),
+        lambda seed: _change(seed, mean_penalty=False),
+        lambda seed: _change(seed, mean_penalty=True),
         margin=0.01,
     ),
     Claim(
@@ -192,15 +190,15 @@ MLP = [
         "weight_decay/mlp",
         "From He's start the effect reverses: the test accuracy with λ = 0.01 is lower than "
         "without decay.",
-        _test("He", 0, 3),
-        _test("He", 0.01, 3),
+        functools.partial(_he, 0),
+        functools.partial(_he, 0.01),
         margin=0.003,
     ),
     Claim(
         "weight_decay/mlp",
         "three epochs from He's start without decay beat ten epochs from N(0, 1) without decay.",
-        _test("He", 0, 3),
-        _test("N(0, 1)", 0, 10),
+        functools.partial(_he, 0),
+        _test(0),
         margin=0.01,
     ),
 ]
@@ -208,24 +206,15 @@ MLP = [
 
 # mlp, the explorer
 
-_SMALL = {"hidden": (64,), "train_size": 1000, "valid_size": 1000, "num_epochs": 20}
-_SMALL |= {"batch_size": 64, "lr": 0.05, "momentum": 0.9, "progress": False}
 
-
-@functools.cache
 def _patient():
-    """Train the page's networks on wrong labels at three values of λ."""
-    return _mlp()["d2l"].sweep((0, 0.03, 0.2), label_noise=(0.4,), seeds=SEEDS, **_SMALL)
+    return page("weight_decay/mlp", "imports", "patient")["patient"]
 
 
 def _lost(metric, lam):
     """By how much λ lowers an accuracy."""
-
-    def measure(seed):
-        before, after = (getattr(_patient().at(lam=x), metric)[0, 0, 0] for x in (0, lam))
-        return float(before[SEEDS.index(seed)] - after[SEEDS.index(seed)])
-
-    return measure
+    before, after = (end(_patient, metric, lam=x) for x in (0, lam))
+    return lambda seed: before(seed) - after(seed)
 
 
 PATIENT = [

@@ -1,46 +1,28 @@
 """Claims of the page weight_decay/exercises, measured with its own settings."""
 
-import functools
-
-from book.pages import run_cells
-from tests.claims.claim import SEEDS, Claim
+from tests.claims.claim import Claim, curve, end, page
 
 _PAGE = "weight_decay/exercises"
 
 
-@functools.cache
 def _sweep():
-    """Train the page's networks at a few of its values of λ."""
-    page = run_cells(_PAGE, "imports", "settings")
-    return page["d2l"].sweep((0, 0.03, 0.3), seeds=SEEDS, progress=False, **page["small"])
+    return page(_PAGE, "imports", "settings", "sweep")["result"]
 
 
 def _end(metric, lam):
-    """Return a metric after the last epoch."""
-
-    def measure(seed):
-        values = getattr(_sweep().at(lam=lam), metric)[0, 0, 0, SEEDS.index(seed)]
-        return float(values[-1] if values.ndim else values)
-
-    return measure
-
-
-def _stopped(lam):
-    """Return the validation accuracy at the epoch with the lowest validation loss."""
-
-    def measure(seed):
-        point = _sweep().at(lam=lam)
-        best = point.valid_loss[0, 0, 0, SEEDS.index(seed)].argmin()
-        return float(point.valid_accuracy[0, 0, 0, SEEDS.index(seed), best])
-
-    return measure
+    return end(_sweep, metric, lam=lam)
 
 
 def _best_epoch(lam):
     """Return the epoch with the lowest validation loss."""
-    return lambda seed: (
-        1 + int(_sweep().at(lam=lam).valid_loss[0, 0, 0, SEEDS.index(seed)].argmin())
-    )
+    losses = curve(_sweep, "valid_loss", lam=lam)
+    return lambda seed: 1 + losses(seed).argmin()
+
+
+def _stopped(lam):
+    """Return the validation accuracy at that epoch."""
+    accuracies = curve(_sweep, "valid_accuracy", lam=lam)
+    return lambda seed: accuracies(seed)[_best_epoch(lam)(seed) - 1]
 
 
 CLAIMS: list[Claim] = [

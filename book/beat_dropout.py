@@ -1,7 +1,9 @@
 """The full table of the page together/beat_dropout, saved to d2lutils/beat_dropout.json.
 
-    python -m benchmarks.beat_dropout search   # settings, compared on validation images
-    python -m benchmarks.beat_dropout table    # every method of the page, test set at the end
+It is saved within d2lutils because a downloaded page brings nothing else along.
+
+    python -m book.beat_dropout search   # settings, compared on validation images
+    python -m book.beat_dropout table    # every method of the page, test set at the end
 
 Both run the page's own cells, on one thread. A finished run is saved at once, and a second start
 skips what is saved, unless the page now defines the method otherwise. With two cores start both
@@ -26,6 +28,7 @@ PAGE = "together/beat_dropout"
 ROOT = Path(__file__).parent.parent
 SAVED = ROOT / "d2lutils" / "beat_dropout.json"
 LOCK = ROOT / "_build" / "beat_dropout.lock"
+PARTS = ("search", "table")
 SEEDS = range(5)
 BUDGETS = (30, 100)  # epochs; every method gets both
 EARLY = 3  # epochs whose validation figures are kept, so that a test can repeat a run's start
@@ -112,6 +115,7 @@ def run(page: dict, code: str, num_epochs: int, seed: int, final: bool) -> dict:
 
 
 def machine() -> dict:
+    """Describe where this runs."""
     return {
         "processor": platform.machine(),
         "cores": os.cpu_count(),
@@ -122,7 +126,23 @@ def machine() -> dict:
 
 
 def load() -> dict:
+    """Return what is saved."""
     return json.loads(SAVED.read_text(encoding="utf-8")) if SAVED.exists() else {}
+
+
+def text_of(document: dict) -> str:
+    """Return what is saved, as JSON with one run a line."""
+
+    def lines(entry):
+        head = json.dumps({name: entry[name] for name in entry if name != "runs"})
+        runs = ",\n".join(f"  {json.dumps(run)}" for run in entry["runs"])
+        return f'{head[:-1]}, "runs": [\n{runs}]}}'
+
+    parts = {
+        name: "[\n" + ",\n".join(map(lines, value)) + "]" if name in PARTS else json.dumps(value)
+        for name, value in document.items()
+    }
+    return "{" + ",\n".join(f"{json.dumps(name)}: {text}" for name, text in parts.items()) + "}\n"
 
 
 def add(part: str, settings: list[tuple], setting: tuple, record: dict) -> None:
@@ -135,7 +155,7 @@ def add(part: str, settings: list[tuple], setting: tuple, record: dict) -> None:
     LOCK.parent.mkdir(exist_ok=True)
     with FileLock(LOCK):
         document = load()
-        document["command"] = "python -m benchmarks.beat_dropout table"
+        document["command"] = "python -m book.beat_dropout table"
         document |= {"date": datetime.date.today().isoformat(), "machine": machine()}
         saved = {
             key(entry): entry
@@ -149,17 +169,19 @@ def add(part: str, settings: list[tuple], setting: tuple, record: dict) -> None:
             saved.values(), key=lambda entry: (entry["epochs"], order.index(entry["method"]))
         )
         unfinished = LOCK.with_suffix(".json")
-        unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        unfinished.write_text(text_of(document), encoding="utf-8")
         os.replace(unfinished, SAVED)  # whole or not at all
 
 
 def key(entry: dict) -> tuple:
+    """Return what tells a setting from the others."""
     return entry["method"], entry["code"], entry["epochs"]
 
 
 def main() -> None:
+    """Train what is not saved yet."""
     parser = argparse.ArgumentParser(description="Train the table of together/beat_dropout.")
-    parser.add_argument("part", choices=("search", "table"))
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("--methods", nargs="+", help="these only; all of the page by default")
     parser.add_argument("--share", default="1/1", help="1/2: every second of the runs")
     arguments = parser.parse_args()

@@ -1,0 +1,153 @@
+"""Run what is handed in inside bubblewrap (`bwrap`), and refuse to where there is none.
+
+A submission runs with the rights of whoever grades. Its kernel therefore sees Python, the system's
+libraries, d2lutils, the data and its own sheet, all of it read-only, and an empty /tmp: no other
+submission, gradebook, home or environment of the teacher, no network and no other process. One
+file, the output and the time have limits.
+
+That does not limit memory and processors, and within its own kernel a submission can still change
+what grades it: read one that surprises you.
+"""
+
+import functools
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from jupyter_client.manager import AsyncKernelManager
+from nbgrader import preprocessors
+
+SECONDS = 1800  # for a whole notebook, in whatever it hangs
+FILE_BYTES = 100 * 2**20  # for one file that it writes
+OUTPUT_CHARS = 200_000  # for all that it prints; nbgrader would hold any amount in memory
+SYSTEM = (
+    *("/usr", "/bin", "/lib", "/lib64", "/sys/devices/system/cpu"),
+    *("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime"),
+)
+UNCONFINED = "D2L_GRADE_UNCONFINED"
+TRUST = f"if you trust every submission, set {UNCONFINED}=yes"
+
+
+def confinement(folder: str) -> list[str]:
+    """Return the command that runs another one confined to the folder it starts in.
+
+    Parameters
+    ----------
+    folder : str
+        The one place outside its /tmp where it may write; the sockets of a kernel lie there.
+    """
+    from d2lutils import fetch_fashion_mnist
+
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": "/tmp",
+        "USER": "learner",
+        "PYTHONPATH": "/course",
+        "D2L_DATA": "/data",
+        "MPLCONFIGDIR": "/tmp/matplotlib",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
+    }
+    readable = {path: path for path in (*SYSTEM, sys.base_prefix, sys.prefix)}
+    readable[find_spec("d2lutils").submodule_search_locations[0]] = "/course/d2lutils"
+    readable[str(fetch_fashion_mnist())] = "/data"
+    readable["."] = "/sheet"
+    for path in fonts():
+        readable[path] = f"/tmp/matplotlib/{Path(path).name}"
+    return [
+        # What starts bubblewrap has no more in its environment than what runs inside.
+        *("env", "-i", *(f"{name}={value}" for name, value in environment.items() if value)),
+        *("timeout", "--signal=KILL", str(SECONDS), "prlimit", f"--fsize={FILE_BYTES}"),
+        *(
+            shutil.which("bwrap"),
+            "--unshare-all",
+            "--die-with-parent",
+            "--new-session",
+            "--cap-drop",
+            "ALL",
+        ),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),
+        *(word for pair in readable.items() for word in ("--ro-bind-try", *pair)),
+        *("--bind", folder, folder, "--remount-ro", "/", "--chdir", "/sheet", "--"),
+    ]
+
+
+@functools.cache
+def fonts() -> list[str]:
+    """Return the files in which matplotlib lists the fonts: making one can take long."""
+    from matplotlib import font_manager, get_cachedir
+
+    font_manager.fontManager  # noqa: B018  (made by now)
+    return glob.glob(os.path.join(get_cachedir(), "fontlist*.json"))
+
+
+def trusted() -> bool:
+    """Say whether the teacher wants submissions to run with all of their own rights."""
+    return os.environ.get(UNCONFINED) == "yes"
+
+
+@functools.cache
+def refusal() -> str | None:
+    """Say in a sentence why submissions cannot be confined here, or return None if they can."""
+    if not shutil.which("bwrap"):
+        return (
+            "Submissions run in bubblewrap, and this machine has none: install it (Debian, Ubuntu: "
+            f"apt install bubblewrap; other systems than Linux have none), or, {TRUST}."
+        )
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        done = subprocess.run([*confinement(folder), "true"], capture_output=True, encoding="utf-8")
+    if done.returncode:
+        return (
+            "bubblewrap cannot make its namespaces here, as in many containers "
+            f"({done.stderr.strip()}): grade on a machine that lets it, or, {TRUST}."
+        )
+    return None
+
+
+class ConfinedKernelManager(AsyncKernelManager):
+    """Starts a Python kernel in bubblewrap, and talks to it through files, having no network."""
+
+    def __init__(self, **settings):
+        # A name of a socket may have 107 characters: nothing deeper than this.
+        self._folder = tempfile.TemporaryDirectory(prefix="d2l-", dir="/tmp")
+        place = f"{self._folder.name}/kernel.json"
+        super().__init__(transport="ipc", connection_file=place, **settings)
+
+    def format_kernel_cmd(self, extra_arguments=None):
+        """Return the command that starts the kernel."""
+        if why := refusal():
+            raise RuntimeError(why)
+        self.kernel_spec.interrupt_mode = "message"  # a signal would reach bubblewrap
+        python = [sys.executable, "-m", "ipykernel_launcher", "-f", self.connection_file]
+        quiet = "--log-level=CRITICAL"  # else it prints how to connect to it
+        return [*confinement(self._folder.name), *python, quiet, *(extra_arguments or ())]
+
+
+class Execute(preprocessors.Execute):
+    """nbgrader's own, in a confined kernel, keeping a limited amount of what is printed."""
+
+    def __init__(self, *args, **settings):
+        if not trusted():
+            settings["kernel_manager_class"] = ConfinedKernelManager
+        super().__init__(*args, **settings)
+
+    def preprocess(self, *args, **more):
+        """Execute a notebook."""
+        self.left = OUTPUT_CHARS
+        return super().preprocess(*args, **more)
+
+    def output(self, outs, message, display_id, cell_index):
+        """Keep an output; errors always, for they decide about points."""
+        content = message["content"]
+        if message["msg_type"] == "stream":
+            room, self.left = self.left, self.left - len(content["text"])
+            if room <= 0:
+                return None
+            if self.left < 0:
+                content["text"] = content["text"][:room] + "\n… (no more is shown)\n"
+        return super().output(outs, message, display_id, cell_index)

@@ -1,0 +1,178 @@
+"""How an answer is run: for a limited time, and with nothing left behind in the notebook.
+
+Whatever happens (an exception in the answer, an endless loop, a value of no use) becomes a hint:
+nothing is raised to the learner.
+"""
+
+import linecache
+import random
+import secrets
+import signal
+import sysconfig
+import threading
+import traceback
+import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from d2lutils.checks.exercise import Exercise, expect_parameters
+from d2lutils.checks.expect import Wrong
+from d2lutils.checks.result import Result
+
+TIME_LIMIT = 10.0  # seconds; a right answer needs less than two
+_PACKAGE = Path(__file__).parent.parent
+_NOT_THE_LEARNERS = [_PACKAGE, Path(torch.__file__).parent] + [
+    Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")
+]
+
+
+def run(exercise: Exercise, answer: object, seed: int | None = None) -> Result:
+    """Run one check, for a limited time, and return what it found; see `check`."""
+    seed = secrets.randbits(31) if seed is None else seed
+    with _notebook_undisturbed():
+        wrong = _examine(exercise, answer, seed)
+    if wrong is None:
+        return Result(exercise.name, True, seed)
+    return Result(exercise.name, False, seed, (wrong.diagnosis, wrong.hint))
+
+
+def _examine(exercise: Exercise, answer: object, seed: int) -> Wrong | None:
+    """Return what is wrong with the answer, or None."""
+    torch.default_generator.manual_seed(seed)  # the inputs lie on the CPU
+    # The first optimizer of a process loads modules for seconds: not in the learner's time.
+    torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    try:
+        with _time_limit():
+            expect_parameters(exercise.call, answer)
+            exercise.run(answer)
+    except Wrong as wrong:
+        return wrong
+    except _OutOfTime as error:
+        return _too_slow(error)
+    except BaseException as error:  # also exit() and what a learner derives from BaseException
+        return _raised(error, exercise.call)
+    return None
+
+
+class _OutOfTime(BaseException):
+    """Raised inside an answer that does not end; no `except Exception` holds it."""
+
+
+@contextmanager
+def _time_limit():
+    """Raise `_OutOfTime` once the time is over, again and again: an answer may catch it.
+
+    Windows has no such signal, and other threads than the main one get none: no limit there.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    first = []
+
+    def ring(signum, frame):
+        stack = traceback.extract_stack(frame)
+        if any("importlib._bootstrap" in place.filename for place in stack):
+            return  # half a module would stay behind; the next ring comes soon
+        first.append(_OutOfTime(_learners_line(stack)))
+        raise first[-1]
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT, 0.05)
+    try:
+        yield
+    except _OutOfTime:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if first:  # whatever the answer did about it
+            raise first[0]
+
+
+@contextmanager
+def _notebook_undisturbed():
+    """Drop what is printed meanwhile, and put back what an answer may change for the notebook."""
+    dtype, rng = torch.get_default_dtype(), torch.get_rng_state()
+    python_rng, numpy_rng = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with redirect_stdout(_Sink()), redirect_stderr(_Sink()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_rng_state(rng)
+        random.setstate(python_rng)
+        np.random.set_state(numpy_rng)  # noqa: NPY002
+
+
+class _Sink:
+    """Takes whatever is written, and keeps nothing."""
+
+    def write(self, text):
+        return len(text)
+
+    def flush(self):
+        pass
+
+
+# What went wrong, in words ------------------------------------------------------------------------
+
+
+def _too_slow(error: _OutOfTime) -> Wrong:
+    """Say where in the learner's code the time ran out."""
+    (line,) = error.args
+    words = ("takes too long", "运行时间过长")
+    if line:
+        return Wrong(*words,
+                     "No end after {limit} seconds, in line {line}: `{code}`. Does a loop ever stop?",
+                     "运行 {limit} 秒仍未结束，正执行到第 {line} 行：`{code}`。是不是有循环停不下来？",
+                     limit=f"{TIME_LIMIT:g}", **line)
+    return Wrong(*words,
+                 "No end after {limit} seconds. Does a loop ever stop?",
+                 "运行 {limit} 秒仍未结束。是不是有循环停不下来？", limit=f"{TIME_LIMIT:g}")
+
+
+def _raised(error: BaseException, call: str) -> Wrong:
+    """Return a hint in place of an exception, with the learner's line if it came from there."""
+    line = _learners_line(traceback.extract_tb(error.__traceback__))
+    what = {"kind": type(error).__name__, "error": _message(error)}
+    if line:
+        return Wrong("raises an exception", "抛出异常",
+                     "Your code raised {kind} in line {line}, `{code}`: {error}",
+                     "你的代码在第 {line} 行 `{code}` 抛出 {kind}：{error}", **what, **line)
+    if isinstance(error, KeyboardInterrupt):
+        return Wrong("interrupted", "已中断",
+                     "You stopped the check before it was done.",
+                     "检查还没做完，就被你中断了。")
+    if isinstance(error, SystemExit):
+        return Wrong("raises an exception", "抛出异常",
+                     "Your code raised {kind}: {error}",
+                     "你的代码抛出 {kind}：{error}", **what)
+    return Wrong("cannot be used", "结果无法使用",
+                 "`{call}` does not give what is asked for, so that the check stopped ({kind}: {error}).",
+                 "`{call}` 给出的不是题目要求的结果，检查无法继续（{kind}：{error}）。", call=call, **what)
+
+
+def _message(error: BaseException) -> str:
+    """Return what an exception says, in at most a few lines."""
+    try:
+        text = str(error)
+    except Exception:  # the learner's own class may fail even here
+        text = ""
+    return (text if len(text) <= 400 else text[:400] + " …") or "–"
+
+
+def _learners_line(stack: list[traceback.FrameSummary]) -> dict:
+    """Return the innermost line that the learner wrote and its number; nothing if there is none."""
+    for frame in reversed(stack):
+        code = linecache.getline(frame.filename, frame.lineno).strip()
+        if code and not _is_ours_or_installed(frame.filename):
+            return {"line": frame.lineno, "code": code}
+    return {}
+
+
+def _is_ours_or_installed(filename: str) -> bool:
+    return any(Path(filename).is_relative_to(folder) for folder in _NOT_THE_LEARNERS)

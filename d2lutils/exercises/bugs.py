@@ -1,0 +1,562 @@
+"""The exercises of the lab on the defects of the original notebook."""
+
+import copy
+import itertools
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from d2lutils.checks.exercise import exercise, value_exercise
+from d2lutils.checks.expect import Mistake, expect, expect_close, number, returned
+from d2lutils.words import Text
+
+# The reported loss --------------------------------------------------------------------------------
+
+
+def _logs():
+    """Yield logs of (objective, penalty, examples) for each batch: with a small last one, of one, of all sizes."""
+    for sizes in ([64] * 6 + [5], [32], [7, 50, 1, 30]):
+        losses, penalties = (torch.rand(len(sizes)).double() + 0.2 for _ in range(2))
+        yield {"log": list(zip((losses + penalties).tolist(), penalties.tolist(), sizes, strict=True))}
+
+
+def _mean(of, over=lambda log: sum(n for _, _, n in log)):
+    """Return an answer: what is to be summed over the batches, and what the sum is divided by."""
+    return lambda log: sum(of(*batch) for batch in log) / over(log)
+
+
+value_exercise(
+    "bugs.report", "epoch_loss(log)", inputs=_logs, right=_mean(lambda o, p, n: (o - p) * n),
+    mistakes=[
+        Mistake(_mean(lambda o, p, n: o * n), "penalty inside the reported loss", "报告的损失里混有惩罚项",
+                "Your mean is one of loss plus penalty, so a run with a penalty cannot be compared with one without. "
+                "Report the loss alone.",
+                "你取的是损失加惩罚项的平均，有惩罚项和没有惩罚项的运行就无法比较。请只报告损失。"),
+        Mistake(_mean(lambda o, p, n: (o + p) * n), "penalty added twice", "惩罚项加了两次",
+                "The objective holds the penalty already, and you add it once more. It has to come out.",
+                "目标值里已经含有惩罚项，你又加了一次。应当把它去掉。"),
+        Mistake(_mean(lambda o, p, n: o - p), "divided by the examples twice", "重复除以了样本数",
+                "The objective of a batch is a mean over its examples already, and you divide by their number once "
+                "more.",
+                "批量的目标值已经是对其中样本取的平均，你又除了一遍样本数。"),
+        Mistake(_mean(lambda o, p, n: o),
+                "divided by the examples twice, penalty inside", "重复除以了样本数，还混有惩罚项",
+                "This is what the old code printed. Two things are wrong with it: what is the objective of a batch a "
+                "mean of, and what else is in it?",
+                "旧代码打印的正是这个数。它有两处错误：批量的目标值是对什么取的平均？其中还混有什么？"),
+        Mistake(_mean(lambda o, p, n: o - p, over=len), "every batch counts the same", "把大小不同的批量同等看待",
+                "You take the mean over batches. A small last batch then counts as much as a full one: weight each "
+                "batch by its number of examples.",
+                "你对批量取了平均，于是较小的最后一个批量与完整的批量分量相同。请按样本数给每个批量加权。"),
+        Mistake(_mean(lambda o, p, n: (o - p) * n, over=lambda log: 1), "sum instead of mean", "该取平均，却求了和",
+                "This is the loss of all examples together; divide by how many there are.",
+                "这是所有样本的损失之和，还要除以样本数。"),
+    ],
+)
+
+
+# Dropout off while measuring ----------------------------------------------------------------------
+
+
+class _Witness(nn.Module):
+    """A net with a fixed mask for dropout, which notes in which mode it saw which data."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.output = nn.Linear(6, 16), nn.Linear(16, 3)
+        self.register_buffer("mask", 2.0 * (torch.arange(16) % 2))
+        self.calls = []  # (is it a batch for validation, train mode, gradients)
+
+    def forward(self, X):
+        self.calls.append((bool(X[0, 0] > 50), self.training, torch.is_grad_enabled()))
+        hidden = self.hidden(X / 100).relu()
+        return self.output(hidden * self.mask if self.training else hidden)
+
+
+def _batches(sizes, first):
+    """Batches of 6 inputs, the first of which tells where the batch belongs."""
+    batches = [(torch.randn(n, 6) * 100, torch.randint(3, (n,))) for n in sizes]
+    for X, _ in batches:
+        X[:, 0] = first
+    return batches
+
+
+def _fit(net, train_iter, valid_iter, optimizer, num_epochs, *, modes=(True, False), zero=True, gradients=False):
+    """Return hits after each epoch, (epochs, batches), and sizes of the validation batches, (batches,).
+
+    The keywords are what can go wrong: train mode in training and in measuring, zeroed gradients,
+    gradients recorded while measuring.
+    """
+    hits = []
+    for _ in range(num_epochs):
+        net.train(modes[0])
+        for X, y in train_iter:
+            if zero:
+                optimizer.zero_grad()
+            cross_entropy(net(X), y).backward()
+            optimizer.step()
+        net.train(modes[1])
+        with torch.set_grad_enabled(gradients):
+            hits.append([(net(X).argmax(1) == y).sum().item() for X, y in valid_iter])
+    return torch.tensor(hits).double(), torch.tensor([len(y) for _, y in valid_iter]).double()
+
+
+def _flawed(of=lambda hits, sizes: hits.sum(1) / sizes.sum(), **flaw):
+    """Return an answer that goes wrong like that, or reports another figure."""
+    return lambda *run: of(*_fit(*run, **flaw))
+
+
+_TRAINED_OFF = Mistake(
+    _flawed(modes=(False, False)), "trained with dropout off", "训练时暂退法关着",
+    "In {off} of {all} training steps the network was in evaluation mode, so dropout did nothing there. Whatever "
+    "switches it off has to switch it on again.",
+    "{all} 个训练步中，有 {off} 步网络处于评估模式，暂退法没有起作用。在哪里关掉，就要在哪里负责重新打开。")
+_MEASURED_ON = Mistake(
+    _flawed(modes=(True, True)), "measured with dropout on", "度量时暂退法开着",
+    "{on} of {all} validation batches met a network in train mode, and so with parts of it missing. Measure in "
+    "evaluation mode.",
+    "{all} 个验证批量中，有 {on} 个是在训练模式下计算的，那时网络缺了一部分。请在评估模式下度量。")
+_GRADIENTS = Mistake(
+    _flawed(gradients=True), "gradients while measuring", "度量时记录了梯度",
+    "The accuracies are measured with gradients recorded, which costs time and memory. `torch.no_grad()` turns that "
+    "off.",
+    "度量准确率时还在记录梯度，既费时间又占内存。`torch.no_grad()` 可以关掉它。")
+_OTHER_STEPS = Mistake(
+    _flawed(zero=False), "trained differently", "训练方式不同",
+    "After {num_epochs} epochs the weights are not those that plain training leads to. One step for each batch: "
+    "gradients to zero, loss, backward, step.",
+    "训练 {num_epochs} 轮之后，权重与普通训练得到的不同。每个批量走一步：梯度清零，计算损失，反向传播，更新参数。")
+_BATCH_MEAN = Mistake(
+    _flawed(lambda hits, sizes: (hits / sizes).mean(1)), "every batch counts the same", "把大小不同的批量同等看待",
+    "You take the mean over batches. A small last batch then counts as much as a full one: count hits, and divide by "
+    "the number of examples.",
+    "你对批量取了平均，于是较小的最后一个批量与完整的批量分量相同。请累计答对的个数，再除以样本数。")
+_HITS = Mistake(
+    _flawed(lambda hits, sizes: hits.sum(1)), "number of hits instead of a share", "给了答对的个数，而不是比例",
+    "This is the number of right answers; divide by the number of examples.", "这是答对的个数，还要除以样本数。")
+
+
+@exercise("bugs.evaluate", "accuracy_curve(net, train_iter, valid_iter, optimizer, num_epochs)",
+          mistakes=[_TRAINED_OFF, _MEASURED_ON, _GRADIENTS, _OTHER_STEPS, _BATCH_MEAN, _HITS])
+def _evaluate(accuracy_curve):
+    """Expect dropout on in each training step of a run, and off whenever the net is measured."""
+    for num_epochs, mode in ((2, True), (4, True), (3, False)):
+        net = _Witness().train(mode)
+        oracle = copy.deepcopy(net)
+        train_iter, valid_iter = _batches((20, 20, 8), 0.0), _batches((40, 40, 3), 100.0)
+        optimizers = [torch.optim.SGD(n.parameters(), lr=0.5) for n in (net, oracle)]
+        curve = accuracy_curve(net, train_iter, valid_iter, optimizers[0], num_epochs)
+        returned(curve, "accuracy_curve(…)")
+        expect(hasattr(curve, "__len__") and len(curve) == num_epochs,
+               "not one accuracy for each epoch", "没有做到每轮一个准确率",
+               "After {num_epochs} epochs the curve should have {num_epochs} entries; yours has {got}.",
+               "训练 {num_epochs} 轮，曲线就应有 {num_epochs} 个值；你的有 {got} 个。", num_epochs=num_epochs,
+               got=len(curve) if hasattr(curve, "__len__") else Text("none, it is no list", "无，它不是列表"))
+        training = [mode for valid, mode, _ in net.calls if not valid]
+        measuring = [mode for valid, mode, _ in net.calls if valid]
+        expect(measuring, "never measured", "从来没有测过",
+               "The network never saw a batch of `valid_iter`.", "网络从来没有见过 `valid_iter` 中的批量。")
+        expect(all(training), *_TRAINED_OFF.words, off=training.count(False), all=len(training))
+        expect(not any(measuring), *_MEASURED_ON.words, on=measuring.count(True), all=len(measuring))
+        expect(not any(gradients for valid, _, gradients in net.calls if valid), *_GRADIENTS.words)
+        hits, sizes = _fit(oracle, train_iter, valid_iter, optimizers[1], num_epochs)
+        weights = zip(net.parameters(), oracle.parameters(), strict=True)
+        expect(all(torch.allclose(a, b, atol=1e-5) for a, b in weights), *_OTHER_STEPS.words, num_epochs=num_epochs)
+        got = torch.tensor([number(value, f"accuracy_curve(…)[{i}]") for i, value in enumerate(curve)])
+        expect_close(got, hits.sum(1) / sizes.sum(), "accuracy_curve(…)",
+                     [Mistake((hits / sizes).mean(1), *_BATCH_MEAN.words), Mistake(hits.sum(1), *_HITS.words)])
+
+
+# A penalty that does what the optimizer does ------------------------------------------------------
+
+
+def _groups():
+    """Yield parameter groups as an optimizer has them: matrices, biases without decay, all in one group."""
+    shapes = [(6, 4), (4, 3)], [(4,), (3,)], [(2, 3, 2), (5,)]
+    for rates in ((0.3, 0.0), (0.02, 0.0, 0.7), (1.5,)):
+        yield {"groups": [{"params": [(torch.randn(shape) + 0.5).requires_grad_() for shape in group],
+                           "weight_decay": rate} for rate, group in zip(rates, shapes, strict=False)]}
+
+
+def _sum(of):
+    """Return an answer: the sum over all parameters of what each, and the λ of its group, contribute."""
+    return lambda groups: sum(of(group["weight_decay"], w) for group in groups for w in group["params"])
+
+
+def _gradient_of_decay(penalty, arguments, value):
+    """Expect the gradient that PyTorch's own decay adds: with no other, a step of size 1 takes it off."""
+    expect(isinstance(value, torch.Tensor) and value.requires_grad, "no gradient", "没有梯度",
+           "The value is right, but it has no gradient, so as a part of the loss it would change nothing. Keep to "
+           "tensor operations: no `item()`, `detach()` or `no_grad`.",
+           "值是对的，但没有梯度，加进损失里什么也改变不了。请始终使用张量运算，不要用 `item()`、`detach()` 或 `no_grad`。")
+    params = [w for group in arguments["groups"] for w in group["params"]]
+    grads = torch.autograd.grad(value, params, allow_unused=True)
+    decayed = copy.deepcopy(arguments["groups"])
+    after = [w for group in decayed for w in group["params"]]
+    for w in after:
+        w.grad = torch.zeros_like(w)
+    torch.optim.SGD(decayed, lr=1.0).step()
+    for old, new, grad in zip(params, after, grads, strict=True):
+        got = torch.zeros_like(old) if grad is None else grad
+        expect_close(got, old - new, "the gradient of penalty(groups)", atol=1e-5)
+
+
+value_exercise(
+    "bugs.penalty", "penalty(groups)",
+    inputs=_groups, right=_sum(lambda lam, w: lam * (w**2).sum() / 2), also=_gradient_of_decay,
+    mistakes=[
+        Mistake(_sum(lambda lam, w: lam * (w**2).mean() / 2), "mean instead of sum", "该求和，却取了平均",
+                "You take the mean of the squares, as the old code did: each tensor's λ is divided by its number of "
+                "entries.",
+                "你对平方取了平均，与旧代码一样：每个张量的 λ 都除以了它的元素个数。"),
+        Mistake(_sum(lambda lam, w: lam * (w**2).sum()), "the half is missing", "漏了二分之一",
+                "Up to a factor it is right: the gradient of w² is 2w, and decay is λw.",
+                "只差一个因子：w² 的梯度是 2w，而衰减是 λw。"),
+        Mistake(lambda groups: groups[0]["weight_decay"] * _sum(lambda lam, w: (w**2).sum() / 2)(groups),
+                "bias decayed too", "偏置也衰减了",
+                "Every group has a `weight_decay` of its own, here 0 for the biases; you use that of the first group "
+                "for all.",
+                "每个参数组都有自己的 `weight_decay`，这里偏置的是 0；你却把第一组的用在了所有组上。"),
+        Mistake(_sum(lambda lam, w: lam * (w**2).sum() / 2 * (w.ndim > 1)), "vectors left out", "漏掉了向量",
+                "You leave out what has one dimension. The optimizer does not look at shapes: it decays each parameter "
+                "of a group with the λ of the group.",
+                "你漏掉了一维的参数。优化器不看形状：同一组的每个参数都按这一组的 λ 衰减。"),
+        Mistake(_sum(lambda lam, w: (w**2).sum() / 2), "λ left out", "漏了 λ",
+                "Half the squared norm it is, but each group has a λ of its own, under `weight_decay`.",
+                "确实是平方范数的一半，但每组都有自己的 λ，即 `weight_decay`。"),
+        Mistake(_sum(lambda lam, w: (w**2).sum() / 2 * (lam > 0)), "λ left out where it is not 0", "λ 不为 0 的地方漏了 λ",
+                "The right tensors are in it, but each group's squares are to be multiplied by its λ.",
+                "张量选对了，但每组的平方还要乘以这一组的 λ。"),
+        Mistake(_sum(lambda lam, w: lam * w.norm() / 2), "norm instead of its square", "该用范数的平方，却用了范数",
+                "‖w‖² is the sum of the squares; you took the root as well.", "‖w‖² 就是平方和，你却又开了根号。"),
+    ],
+)
+
+
+# Weights to start from ----------------------------------------------------------------------------
+
+
+def _expect_same_net(value, net, call):
+    """Expect the very network that was handed over."""
+    returned(value, call)
+    expect(value is net, "another object returned", "返回的是另一个对象",
+           "`{call}` should set the values of `net` in place and return `net` itself.",
+           "`{call}` 应就地设置 `net` 的数值，并返回 `net` 本身。", call=call)
+
+
+def _expect_same_parameters(net, owned):
+    """Expect the parameters that the net had, still to be trained."""
+    now = list(net.parameters())
+    expect(len(now) == len(owned) and all(a is b for a, b in zip(now, owned, strict=True)),
+           "parameters replaced", "参数被替换",
+           "The network has new parameter objects, so an optimizer that was made before would go on to train the old "
+           "ones. Change the values of those that are there.",
+           "网络里换成了新的参数对象，此前建好的优化器会继续训练旧的那些。请改动原有参数的数值。")
+    expect(all(param.requires_grad for param in now), "parameters do not learn", "参数不再学习",
+           "Some parameters of `net` no longer require a gradient.", "`net` 的部分参数不再需要梯度。")
+
+
+def _linears(net):
+    return [layer for layer in net if isinstance(layer, nn.Linear)]
+
+
+def _drawn(std):
+    """Return an answer that draws with this standard deviation, given the numbers of inputs and outputs."""
+    def init(net):
+        for layer in _linears(net):
+            nn.init.normal_(layer.weight, std=std(layer.in_features, layer.out_features))
+            nn.init.zeros_(layer.bias)
+        return net
+    return init
+
+
+_ALIKE = Mistake(
+    _drawn(lambda fan_in, fan_out: 0.0), "all units alike", "所有单元都一样",
+    "In layer {i} every unit has the same weights. They would get the same gradients and stay copies of each other; "
+    "start from random values.",
+    "第 {i} 层的所有单元权重相同，得到的梯度也会相同，永远互为副本。请从随机值出发。")
+_FADES = Mistake(
+    _drawn(lambda fan_in, fan_out: (1 / fan_in) ** 0.5), "the signal fades", "信号越来越弱",
+    "In layer {i} of {num} (from {fan_in} to {fan_out} units) the signal has {size} times the size it should have. How "
+    "does the variance of an output depend on the number of inputs, and how much of it does a ReLU let through?",
+    "在第 {i} 层（共 {num} 层；这一层从 {fan_in} 个单元到 {fan_out} 个单元），信号的大小是应有的 {size} 倍。"
+    "输出的方差怎样随输入的个数变化？ReLU 又让其中多少通过？")
+_GROWS = Mistake(
+    _drawn(lambda fan_in, fan_out: (2 / fan_out) ** 0.5), "the signal grows", "信号越来越强",
+    "In layer {i} of {num} (from {fan_in} to {fan_out} units) the signal has {size} times the size it should have. A "
+    "unit sums over its inputs: the more there are, the smaller each weight has to be.",
+    "在第 {i} 层（共 {num} 层；这一层从 {fan_in} 个单元到 {fan_out} 个单元），信号的大小是应有的 {size} 倍。"
+    "单元要对所有输入求和：输入越多，每个权重就应越小。")
+
+
+@exercise("bugs.init", "init(net)", mistakes=[
+    _ALIKE, _FADES, _GROWS,
+    Mistake(_drawn(lambda fan_in, fan_out: 0.01), *_FADES.words),
+    Mistake(_drawn(lambda fan_in, fan_out: 2 / fan_in), *_FADES.words),
+    Mistake(_drawn(lambda fan_in, fan_out: (2 / (fan_in + fan_out)) ** 0.5), *_FADES.words),  # Xavier
+    Mistake(_drawn(lambda fan_in, fan_out: 1.0), *_GROWS.words),
+])
+def _init(init):
+    """Expect that the signal keeps its size; He et al. (2015), arXiv 1502.01852, section 2.2."""
+    for widths in ([256] * 9, [2400, 150, 100, 60], [40, 100, 200, 400, 400, 400]):
+        layers = [nn.Flatten()]
+        for fan_in, fan_out in itertools.pairwise(widths):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        net = nn.Sequential(*layers[:-1])
+        linears, owned = _linears(net), list(net.parameters())
+        _expect_same_net(init(net), net, "init(net)")
+        _expect_same_parameters(net, owned)
+        X = torch.randn(500, widths[0])
+        for i, layer in enumerate(linears, start=1):
+            weight = layer.weight.detach()
+            expect(weight.std(0).mean() > 1e-3 * weight.std() > 0, *_ALIKE.words, i=i)
+            outputs = X @ weight.T
+            # A ReLU leaves half of the mean square: at √2 the signal keeps its size. The draw of
+            # a layer moves it by a few percent.
+            size = outputs.square().mean().sqrt() / 2**0.5
+            values = {"i": i, "num": len(linears), "fan_in": layer.in_features, "fan_out": layer.out_features}
+            expect(size > 1 / 3, *_FADES.words, **values, size=f"{size:.2g}")
+            expect(size < 3, *_GROWS.words, **values, size=f"{size:.2g}")
+            X = outputs.relu()
+        expect(not any(layer.bias.any() for layer in linears), "biases not zero", "偏置不为零",
+               "The weights are fine, but the biases are not 0. They shift all examples alike and carry no signal.",
+               "权重没有问题，但偏置不是 0。偏置让所有样本一起平移，不携带任何信号。")
+
+
+def _copied(weight=lambda W: W.T.clone(), bias=lambda b, old: b.clone()):
+    """Return an answer that sets these weights and biases."""
+    def same_start(params, net):
+        for layer, W, b in zip(_linears(net), params[0::2], params[1::2], strict=True):
+            layer.weight.data, layer.bias.data = weight(W.detach()), bias(b.detach(), layer.bias.detach())
+        return net
+    return same_start
+
+
+_NO_TRANSPOSE = Mistake(
+    _copied(torch.clone), "transpose forgotten", "忘了转置",
+    "Here W is square, so nothing crashed, but W was used as `X @ W`, and `nn.Linear` computes X @ weight.T.",
+    "这里 W 是方阵，所以没有报错；但 W 的用法是 `X @ W`，而 `nn.Linear` 计算的是 X @ weight.T。")
+_OLD_WEIGHTS = Mistake(
+    lambda params, net: net, "weights not copied", "权重没有复制",
+    "The weights of a Linear layer are still those it was made with.", "Linear 层的权重仍是新建时的那些。")
+_OLD_BIASES = Mistake(
+    _copied(bias=lambda b, old: old), "biases not copied", "偏置没有复制",
+    "The weights are the same now, but the biases are still those that the net was made with.",
+    "权重已经一致，但偏置仍是网络新建时的那些。")
+_ZERO_BIASES = Mistake(
+    _copied(bias=lambda b, old: 0 * b), "biases not copied, set to 0", "偏置没有复制，而是设成了 0",
+    "The weights are the same now, but the biases are 0, whatever `params` holds.",
+    "权重已经一致，但不论 `params` 里是什么，偏置都是 0。")
+_SHARED = Mistake(
+    _copied(torch.t, lambda b, old: b), "one memory for both", "两者共用内存",
+    "When `params` is trained, `net` changes too: they share their memory. Copy the values.",
+    "训练 `params` 时，`net` 也跟着变：两者共用内存。请复制数值。")
+
+
+@exercise("bugs.same_start", "same_start(params, net)",
+          mistakes=[_NO_TRANSPOSE, _OLD_WEIGHTS, _OLD_BIASES, _ZERO_BIASES, _SHARED])
+def _same_start(same_start):
+    """Expect that a net gets the values, and only the values, of matrices kept by hand."""
+    for widths in ((9, 9, 9, 9), (12, 7, 4), (6, 20, 20, 5)):
+        params, layers = [], [nn.Flatten()]
+        for fan_in, fan_out in itertools.pairwise(widths):
+            params += [torch.randn(fan_in, fan_out).requires_grad_(), torch.randn(fan_out).requires_grad_()]
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU(), nn.Dropout(0.5)]
+        net = nn.Sequential(*layers[:-2])
+        given = [param.detach().clone() for param in params]
+        linears, owned = _linears(net), list(net.parameters())
+        start = [param.detach().clone() for param in owned]
+        _expect_same_net(same_start(params, net), net, "same_start(params, net)")
+        expect(all(map(torch.equal, given, params)), "copied the wrong way round", "复制的方向反了",
+               "Your code changed `params`. They give the start, and `net` takes it.",
+               "你的代码改动了 `params`。起点由它给出，`net` 照它取值。")
+        _expect_same_parameters(net, owned)
+        weights, biases = given[0::2], given[1::2]
+        for i, (layer, W, b) in enumerate(zip(linears, weights, biases, strict=True), start=1):
+            name = f"net[{list(net).index(layer)}]"
+            expect(layer.weight.shape == W.T.shape, "transpose forgotten", "忘了转置",
+                   "W{i} is (inputs, outputs) and was used as `X @ W`; `nn.Linear` keeps (outputs, inputs).",
+                   "W{i} 的形状是（输入数，输出数），用法是 `X @ W`；`nn.Linear` 存放的却是（输出数，输入数）。", i=i)
+            expect_close(layer.weight, W.T, f"{name}.weight",
+                         [Mistake(W, *_NO_TRANSPOSE.words), Mistake(start[2 * i - 2], *_OLD_WEIGHTS.words)])
+            expect_close(layer.bias, b, f"{name}.bias",
+                         [Mistake(start[2 * i - 1], *_OLD_BIASES.words), Mistake(torch.zeros_like(b), *_ZERO_BIASES.words)])
+        with torch.no_grad():
+            for param in params:
+                param += 1.0
+        expect(all(torch.equal(W.T, layer.weight) and torch.equal(b, layer.bias)
+                   for W, b, layer in zip(weights, biases, linears, strict=True)), *_SHARED.words)
+
+
+# A fair comparison --------------------------------------------------------------------------------
+
+def _compared(choose_net):
+    """Return an answer that gets each net so: a net of the seed, how to make one, and the seed's place are given."""
+    def compare(settings, seeds, make_net, fit):
+        results = {setting: [] for setting in settings}
+        for k, seed in enumerate(seeds):
+            net = _seeded(seed, make_net)
+            for setting in settings:
+                results[setting].append(fit(choose_net(net, make_net, k), setting))
+        return results
+    return compare
+
+
+def _seeded(seed, make_net):
+    torch.manual_seed(seed)
+    return make_net()
+
+
+_USED = Mistake(
+    _compared(lambda net, make_net, k: net), "goes on from used weights", "从用过的权重接着训练",
+    "A network that had been trained with one setting was trained on with another. Each call of `fit` needs a net of "
+    "its own, fresh from `make_net()`.",
+    "用一种设置训练过的网络，又拿去用另一种设置训练。每次调用 `fit`，都要用 `make_net()` 为它新建网络。")
+_STARTS_DIFFER = Mistake(
+    _compared(lambda net, make_net, k: make_net()), "starts differ", "起点不同",
+    "With one and the same seed, the networks of two settings started from other weights. Set the seed anew for each "
+    "setting.",
+    "随机种子相同，两种设置的网络却从不同的权重出发。每种设置之前都要重新设置随机种子。")
+_OTHER_DRAWS = Mistake(
+    _compared(lambda net, make_net, k: copy.deepcopy(net)), "same start, other random numbers", "起点相同，随机数不同",
+    "The weights are the same, but while they train, two settings of one seed draw other random numbers, and so see "
+    "other batches and masks. Set the seed anew for each setting.",
+    "权重相同，但训练时，同一随机种子下的两种设置抽到的随机数不同，所以批量和掩码也不同。"
+    "每种设置之前都要重新设置随机种子。")
+_ONE_SEED = Mistake(
+    _compared(lambda net, make_net, k: _seeded(0, make_net)), "the seeds are not used", "没有用上随机种子",
+    "Seed {a} and seed {b} gave the same weights, so the results say nothing about luck. Use each entry of `seeds`.",
+    "随机种子 {a} 和 {b} 得到了相同的权重，这样的结果看不出运气的影响。`seeds` 中的每一项都要用上。")
+_COUNTED_SEEDS = Mistake(
+    _compared(lambda net, make_net, k: _seeded(k, make_net)), "the seeds are not used", "没有用上随机种子",
+    "Asked once more for seed {a}, your code started from other weights than before. The seed itself should decide "
+    "them, and not its place in the list.",
+    "再次使用随机种子 {a}，起点的权重却与上次不同。权重应由随机种子本身决定，与它在列表中的位置无关。")
+
+
+@exercise("bugs.fair_comparison", "compare(settings, seeds, make_net, fit)",
+          mistakes=[_USED, _STARTS_DIFFER, _OTHER_DRAWS, _ONE_SEED, _COUNTED_SEEDS])
+def _fair_comparison(compare):
+    """Expect that each setting of a seed gets its own fresh net and the same random numbers."""
+    settings, seeds = ["none", "λ = 0.1", "p = 0.5"], torch.randperm(10_000)[:3].tolist()
+    first = _seen(compare, settings, seeds)
+
+    def same(what, k):
+        return all(torch.equal(first[setting][k][what], first["none"][k][what]) for setting in settings)
+
+    for k in range(len(seeds)):
+        expect(same("start", k), *_STARTS_DIFFER.words)
+        expect(same("draws", k), *_OTHER_DRAWS.words)
+    a, b, _ = first["none"]
+    expect(not torch.equal(a["start"], b["start"]), *_ONE_SEED.words, a=seeds[0], b=seeds[1])
+    again = _seen(compare, settings[::-1], seeds[::-1])["none"]
+    expect(torch.equal(a["start"], again[-1]["start"]) and torch.equal(b["start"], again[-2]["start"]),
+           *_COUNTED_SEEDS.words, a=seeds[0])
+
+
+def _seen(compare, settings, seeds):
+    """Run a comparison; return for each setting what was seen of its training, one for a seed."""
+    calls = []
+
+    def make_net():
+        return nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 2))
+
+    def flat(net):
+        return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+    def fit(net, setting):
+        start, draws = flat(net), torch.rand(4)
+        with torch.no_grad():
+            for param in net.parameters():
+                param.mul_(0.5).add_(0.1 * (1 + settings.index(setting)))
+        value = 0.5 + len(calls) / 1024  # tells each result from all others, in any dtype
+        calls.append({"net": net, "setting": setting, "start": start, "draws": draws})
+        calls[-1] |= {"end": flat(net), "value": value}
+        return value
+
+    results = compare(list(settings), list(seeds), make_net, fit)
+    returned(results, "compare(settings, seeds, make_net, fit)")
+    expect(isinstance(results, dict) and set(results) == set(settings),
+           "not one entry for each setting", "没有做到每种设置一项",
+           "The result should be a dictionary with one entry for each of {num} settings.",
+           "结果应是字典，{num} 种设置各占一项。", num=len(settings))
+    expect(all(isinstance(v, (list, tuple)) and len(v) == len(seeds) for v in results.values()),
+           "not one result for each seed", "没有做到每个随机种子一个结果",
+           "With {num} seeds, each setting should have a list of {num} results.",
+           "有 {num} 个随机种子，每种设置就应对应一个含 {num} 个结果的列表。", num=len(seeds))
+    expect(len({id(call["net"]) for call in calls}) == len(calls)
+           and not any(torch.equal(a["end"], b["start"]) for a in calls for b in calls), *_USED.words)
+    seen = {call["value"]: call for call in calls}
+    found = {s: [seen.get(number(v, f"compare(…)[{s!r}]")) for v in results[s]] for s in settings}
+    expect(all(call is not None and call["setting"] == s for s in settings for call in found[s]),
+           "results of another setting", "放的是别的设置的结果",
+           "An entry of the dictionary holds something else than what `fit` returned for its setting.",
+           "字典中有一项，不是 `fit` 对该设置返回的值。")
+    return found
+
+
+# Validation chooses, the test set judges ----------------------------------------------------------
+
+def _chosen(choose_from, judge=lambda validate, test: test):
+    """Return an answer that chooses so, and reports what this says of the chosen setting."""
+    def choose(settings, validate, test):
+        chosen = choose_from(settings, validate, test)
+        return chosen, judge(validate, test)(chosen)
+    return choose
+
+
+_OPENED = Mistake(
+    _chosen(lambda settings, validate, test: max(settings, key=test)),
+    "test set opened more than once", "测试集不止打开一次",
+    "`test` was called {num} times. Whatever is chosen by looking at the test set, the test set can no longer judge: "
+    "choose first, then call it once.",
+    "`test` 调用了 {num} 次。靠看测试集选出来的，测试集就再也无法评判：先选定，再调用一次。")
+_ANOTHER = Mistake(
+    _chosen(lambda settings, validate, test: sorted(settings, key=validate)[-2]), "another one is better", "还有更好的",
+    "You chose {got}, with a validation accuracy of {low}; {want} has {high}.",
+    "你选了 {got}，验证准确率是 {low}；而 {want} 有 {high}。")
+_LOWEST = Mistake(
+    _chosen(lambda settings, validate, test: min(settings, key=validate)),
+    "lowest instead of highest", "该取最高，却取了最低", *_ANOTHER.words[2:])
+_VALIDATION = Mistake(
+    _chosen(lambda settings, validate, test: max(settings, key=validate), lambda validate, test: validate),
+    "validation accuracy reported", "报告的是验证准确率",
+    "The highest of several validation accuracies flatters: luck helped to choose it. Report what `test` says of the "
+    "chosen setting.",
+    "几个验证准确率中最高的那个偏乐观：选中它，也有运气的功劳。请报告 `test` 对选中的设置给出的结果。")
+
+
+@exercise("bugs.choose", "choose(settings, validate, test)", mistakes=[_OPENED, _LOWEST, _ANOTHER, _VALIDATION])
+def _choose(choose):
+    """Expect that validation chooses, and the test set is opened once, for the chosen one."""
+    call = "choose(settings, validate, test)"
+    both = [0.0, 0.001, 0.01, 0.1, 1.0], [(0.0, 0.5), (0.2, 0.5), (0.5, 0.2)]
+    for choices, best in [(some, one) for some in both for one in some] * 2:
+        # The highest test accuracy and the lowest validation accuracy belong to other settings,
+        # wherever they stand; so does a validation accuracy that is nearly as high.
+        settings = [choices[i] for i in torch.randperm(len(choices))]
+        ranked = [setting for setting in settings if setting != best] + [best]
+        accuracies = torch.linspace(0.7, 0.9, len(ranked)).tolist()
+        accuracies[-2] = accuracies[-1] - 0.0004
+        valid = dict(zip(ranked, accuracies, strict=True))
+        test = dict(zip(ranked[1:] + ranked[:1], [a - 0.013 for a in accuracies[::-1]], strict=True))
+        opened = []
+
+        def open_test(setting, test=test, opened=opened):
+            opened.append(setting)
+            return test[setting]
+
+        answer = choose(list(settings), valid.__getitem__, open_test)
+        returned(answer, call)
+        expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "not a pair", "不是一对值",
+               "`{call}` should return two things: the chosen setting, and its test accuracy.",
+               "`{call}` 应返回两样东西：选中的设置，以及它的测试准确率。", call=call)
+        expect(len(opened) <= 1, *_OPENED.words, num=len(opened))
+        chosen, accuracy = answer
+        expect(chosen in settings, "not a setting", "不是给定的设置",
+               "The first of the two should be one of the settings; yours is {got}.",
+               "两个返回值中的第一个应是给定的某种设置，你的是 {got}。", got=repr(chosen)[:40])
+        expect(chosen == best, *(_LOWEST if chosen == ranked[0] else _ANOTHER).words, got=chosen, want=best,
+               low=f"{valid[chosen]:.4f}", high=f"{valid[best]:.4f}")
+        expect_close(number(accuracy, f"{call}[1]"), test[best], f"{call}[1]", [Mistake(valid[best], *_VALIDATION.words)])
