@@ -49,7 +49,7 @@ def _as(make: Callable, mistakes: Iterable[Mistake]) -> Iterator[Mistake]:
 
 _NOTHING_DROPPED = ("nothing dropped", "什么也没有丢弃",
     "`{what}` with p = {p} left no zero in {count} entries.", "p = {p} 时，`{what}` 的 {count} 个元素中没有一个零。")
-_EVERYTHING_DROPPED = ("everything dropped", "全部丢弃了",
+_EVERYTHING_DROPPED = Mistake(lambda X, p: X * torch.rand_like(X).long(), "everything dropped", "全部丢弃了",
     "`{what}` with p = {p} left nothing but zeros in {count} entries.",
     "p = {p} 时，`{what}` 的 {count} 个元素全是零。")
 _SHARE = ("With p = {p}, {want} of the entries should stay; in yours {got} do. p is the probability of being dropped, "
@@ -60,7 +60,8 @@ _SHARED = ("mask shared between entries", "几个元素共用掩码")
 _SHARED_MASK = (*_SHARED,
     "Entries that differ in index {dim} only are dropped together. Each entry needs a random number of its own.",
     "仅仅第 {dim} 维下标不同的元素总是同时丢弃。每个元素都要有自己的随机数。")
-_SAME_NUMBER = ("the same number dropped every time", "每次丢弃的个数都相同",
+_SAME_NUMBER = Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >= p * X.numel()) / (1 - p),
+    "the same number dropped every time", "每次丢弃的个数都相同",
     "Seven calls all dropped {count} entries. Each entry should decide by itself, so that the number varies.",
     "七次调用都恰好丢弃了 {count} 个元素。每个元素应各自独立地决定去留，所以个数应有变化。")
 _SAME_MASK = ("the same mask every time", "每次的掩码都相同",
@@ -85,7 +86,7 @@ def _expect_dropped(draw: Callable, p: float, what: str, shared: tuple = _SHARED
     kept = ratio != 0
     share, spread = kept.double().mean().item(), (p * (1 - p) / kept.numel()) ** 0.5
     expect(share < 1, *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=kept.numel())
-    expect(share > 0, *_EVERYTHING_DROPPED, what=what, p=f"{p:.2f}", count=kept.numel())
+    expect(share > 0, *_EVERYTHING_DROPPED.words, what=what, p=f"{p:.2f}", count=kept.numel())
     by_chance = share**2 + (1 - share) ** 2  # two of them share their fate
     for dim in range(kept.ndim):
         pairs = kept.unfold(dim, 2, 2)
@@ -98,7 +99,7 @@ def _expect_dropped(draw: Callable, p: float, what: str, shared: tuple = _SHARED
     expect_close(ratio[kept], full(1 / (1 - p)), of_the_kept, _as(lambda factor: full(factor(p)), _FACTORS))
     others = [draw() != 0 for _ in range(6)]
     expect(not torch.equal(kept, others[0]), *_SAME_MASK, what=what)
-    expect(any(other.sum() != kept.sum() for other in others), *_SAME_NUMBER, count=int((~kept).sum()))
+    expect(any(other.sum() != kept.sum() for other in others), *_SAME_NUMBER.words, count=int((~kept).sum()))
 
 
 class _Probe(nn.Module):
@@ -118,13 +119,12 @@ class _Probe(nn.Module):
 
 @exercise("dropout.layer", "dropout(X, p)", mistakes=[
     *_as(lambda factor: lambda X, p: X * _kept(X, p) * factor(p), _FACTORS),
+    _EVERYTHING_DROPPED, _SAME_NUMBER,
     Mistake(lambda X, p: X, *_NOTHING_DROPPED),
-    Mistake(lambda X, p: X * torch.rand_like(X).long(), *_EVERYTHING_DROPPED),
     Mistake(lambda X, p: X * ~_kept(X, p) / (1 - p), *_KEEPS_P),
     Mistake(lambda X, p: X * torch.randint_like(X, 2) / (1 - p), *_WRONG_SHARE),
     Mistake(lambda X, p: X * _kept(X[0], p) / (1 - p), *_SHARED_MASK),
     Mistake(lambda X, p: X * _kept(X[..., :1], p) / (1 - p), *_SHARED_MASK),
-    Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >= p * X.numel()) / (1 - p), *_SAME_NUMBER),
 ])
 def layer(dropout):
     """Check inverted dropout; Srivastava et al. (2014), section 10."""
@@ -235,15 +235,33 @@ def _expect_two_modes(layer: nn.Module, p: float) -> None:
 
 # Measuring ----------------------------------------------------------------------------------------
 
+def _counted(statistic: Callable, *, training=False, grad=False, restore=True) -> Callable:
+    """Return an answer that makes something of the hits and sizes of the batches."""
+
+    def accuracy(net, data_iter):
+        before = net.training
+        net.train(training)
+        with torch.set_grad_enabled(grad):
+            pairs = [((net(X).argmax(1) == y).sum().item(), len(y)) for X, y in data_iter]
+        net.train(before if restore else training)
+        return statistic(*np.array(pairs).T)
+
+    return accuracy
+
+
+def _share(hits, sizes):
+    return hits.sum() / sizes.sum()
+
+
 _MODES = {True: Text("train", "训练"), False: Text("evaluation", "评估")}
-_IN_TRAIN_MODE = ("measured in train mode", "在训练模式下度量",
+_IN_TRAIN_MODE = Mistake(_counted(_share, training=True), "measured in train mode", "在训练模式下度量",
     "The net was in train mode while you measured it, so dropout was active and luck decided. Call `net.eval()` first.",
     "你度量时网络处于训练模式，暂退法开着，结果全凭运气。请先调用 `net.eval()`。")
-_GRADIENTS_RECORDED = ("gradients recorded", "记录了梯度",
+_GRADIENTS_RECORDED = Mistake(_counted(_share, grad=True), "gradients recorded", "记录了梯度",
     "While you measure, PyTorch keeps every intermediate result for a backward pass that never comes. Measure inside "
     "`with torch.no_grad():`.",
     "度量时，PyTorch 为反向传播保留了所有中间结果，而反向传播根本不会发生。请放在 `with torch.no_grad():` 之内度量。")
-_NOT_RESTORED = ("mode not restored", "模式没有恢复",
+_NOT_RESTORED = Mistake(_counted(_share, restore=False), "mode not restored", "模式没有恢复",
     "The net came in {before} mode and leaves in {after} mode. Remember `net.training`, and put it back at the end.",
     "网络来时处于{before}模式，离开时却处于{after}模式。请先记下 `net.training`，最后再恢复。")
 
@@ -283,38 +301,20 @@ def _nets_and_data():
         yield {"net": _watched(net.train(training)), "data_iter": data}
 
 
-def _counted(statistic: Callable, *, training=False, grad=False, restore=True) -> Callable:
-    """Return an answer that makes something of the hits and sizes of the batches."""
-
-    def accuracy(net, data_iter):
-        before = net.training
-        net.train(training)
-        with torch.set_grad_enabled(grad):
-            pairs = [((net(X).argmax(1) == y).sum().item(), len(y)) for X, y in data_iter]
-        net.train(before if restore else training)
-        return statistic(*np.array(pairs).T)
-
-    return accuracy
-
-
-def _share(hits, sizes):
-    return hits.sum() / sizes.sum()
-
-
 def _measured_well(value, call, arguments):
     value = number(value, call)
     seen = arguments["net"].seen.copy()
     arguments["net"].seen.clear()
     expect(seen, "network not used", "没有用到网络",
            "`{call}` never called `net(X)`.", "`{call}` 从来没有调用 `net(X)`。", call=call)
-    expect(not any(training for training, _ in seen), *_IN_TRAIN_MODE)
-    expect(not any(grad for _, grad in seen), *_GRADIENTS_RECORDED)
+    expect(not any(training for training, _ in seen), *_IN_TRAIN_MODE.words)
+    expect(not any(grad for _, grad in seen), *_GRADIENTS_RECORDED.words)
     return value
 
 
 def _left_as_it_came(answer, arguments, value):
     net = arguments["net"]
-    expect([module.training for module in net.modules()] == net.came_in, *_NOT_RESTORED,
+    expect([module.training for module in net.modules()] == net.came_in, *_NOT_RESTORED.words,
            before=_MODES[net.came_in[0]], after=_MODES[net.training])
     _expect_weights_as_they_were(net)
 
@@ -346,9 +346,7 @@ value_exercise("dropout.evaluate", "accuracy(net, data_iter)",
             "You return the last batch's accuracy.", "你返回的是最后一个批量的准确率，应统计所有批量。"),
     Mistake(_counted(lambda hits, sizes: hits[0] / sizes[0]), "only the first batch", "只有第一个批量",
             "You return after the first batch.", "第一个批量之后你就返回了，应等循环结束再返回。"),
-    Mistake(_counted(_share, training=True), *_IN_TRAIN_MODE),
-    Mistake(_counted(_share, grad=True), *_GRADIENTS_RECORDED),
-    Mistake(_counted(_share, restore=False), *_NOT_RESTORED),
+    _IN_TRAIN_MODE, _GRADIENTS_RECORDED, _NOT_RESTORED,
 ])
 
 
@@ -363,7 +361,7 @@ class _LastFirst(nn.Sequential):
 
 def _deep_nets():
     """Yield nets in evaluation mode whose ReLUs run in either order and are followed by dropout in place."""
-    for container, depth in itertools.product((_LastFirst, nn.Sequential), (1, 3)):
+    for container, depth in itertools.product((_LastFirst, nn.Sequential), (3, 1)):
         blocks = []
         for _ in range(depth):
             linear = nn.Linear(24, 24)
@@ -422,7 +420,7 @@ def _a_number_for_each_relu(value, call, arguments):
     return numbers(value, call, sum(type(module) is nn.ReLU for module in net.modules()))
 
 
-_AFTER_DROPOUT = ("measured after dropout", "在暂退法之后度量",
+_AFTER_DROPOUT = Mistake(_hooked(kind=nn.Dropout), "measured after dropout", "在暂退法之后度量",
     "That is the variance after dropout has disturbed the activations. Measure what comes out of the ReLU at once: a "
     "later layer may change it in place.",
     "这是激活值受暂退法扰动之后的方差。ReLU 的输出要当场度量：后面的层可能会就地修改它。")
@@ -434,14 +432,14 @@ def _also_in_train_mode(answer, arguments, value):
     call = "activation_variance(net, X)"
     got = _a_number_for_each_relu(answer(net, X), call, arguments)
     # With other masks, the variances of deeper layers differ a little; those after dropout differ a lot.
-    after = torch.tensor(_hooked(kind=nn.Dropout)(net, X))
-    expect_close(got, torch.tensor(_hooked()(net, X)), call, [Mistake(after, *_AFTER_DROPOUT)], rtol=0.5)
+    expect_close(got, torch.tensor(_hooked()(net, X)), call,
+                 _as(lambda measure: torch.tensor(measure(net, X)), [_AFTER_DROPOUT]), rtol=0.5)
     _watched(net.eval())[1].training_seen.clear()
 
 
 value_exercise("dropout.activation_variance", "activation_variance(net, X)", inputs=_deep_nets, right=_hooked(),
                returns=_a_number_for_each_relu, also=_also_in_train_mode, rtol=1e-3, mistakes=[
-    Mistake(_hooked(kind=nn.Dropout), *_AFTER_DROPOUT),
+    _AFTER_DROPOUT,
     Mistake(_hooked(before=True), "measured before the ReLU", "在 ReLU 之前度量",
             "That is the variance of what goes into the ReLU. Measure what comes out.",
             "这是 ReLU 输入的方差。要度量的是它的输出。"),
@@ -473,19 +471,6 @@ value_exercise("dropout.activation_variance", "activation_variance(net, X)", inp
 
 # Training -----------------------------------------------------------------------------------------
 
-_NOTHING_LEARNED = ("nothing learned", "什么也没有学到",
-    "The weights of the net are the same as before: somebody must call `optimizer.step()`, after `backward()`.",
-    "网络的权重与之前相同：`backward()` 之后，别忘了调用 `optimizer.step()`。")
-_NOT_IN_TRAIN_MODE = ("not in train mode", "不在训练模式",
-    "The net, or a part of it, came in evaluation mode and was trained like that, so its dropout layers did nothing. "
-    "Call `net.train()` first, whatever `net.training` says.",
-    "网络（或其中一部分）来时处于评估模式，也就这样训练了，其中的暂退层没有起作用。无论 `net.training` 是什么，"
-    "都请先调用 `net.train()`。")
-_KEEPS_GRAPH = ("loss keeps its graph", "损失还带着计算图",
-    "You return a tensor that holds on to the network's whole computation. Add up plain numbers: `.item()`.",
-    "你返回的张量还牵着网络的整个计算图。请累加普通的数：`.item()`。")
-
-
 def _mean(losses, sizes):
     return sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
 
@@ -515,9 +500,21 @@ def _loop(
     return train_epoch
 
 
-_LOOPS = [
-    Mistake(_loop(step="none"), *_NOTHING_LEARNED),
-    Mistake(_loop(mode=False), *_NOT_IN_TRAIN_MODE),
+_NOTHING_LEARNED = Mistake(_loop(step="none"), "nothing learned", "什么也没有学到",
+    "The weights of the net are the same as before: somebody must call `optimizer.step()`, after `backward()`.",
+    "网络的权重与之前相同：`backward()` 之后，别忘了调用 `optimizer.step()`。")
+_NOT_IN_TRAIN_MODE = Mistake(_loop(mode=False), "not in train mode", "不在训练模式",
+    "The net, or a part of it, came in evaluation mode and was trained like that, so its dropout layers did nothing. "
+    "Call `net.train()` first, whatever `net.training` says.",
+    "网络（或其中一部分）来时处于评估模式，也就这样训练了，其中的暂退层没有起作用。无论 `net.training` 是什么，"
+    "都请先调用 `net.train()`。")
+_KEEPS_GRAPH = Mistake(_loop(item=torch.Tensor.clone), "loss keeps its graph", "损失还带着计算图",
+    "You return a tensor that holds on to the network's whole computation. Add up plain numbers: `.item()`.",
+    "你返回的张量还牵着网络的整个计算图。请累加普通的数：`.item()`。")
+
+
+_WRONG_STEPS = [
+    _NOTHING_LEARNED, _NOT_IN_TRAIN_MODE,
     Mistake(_loop(clear="never"), "gradients pile up", "梯度越积越多",
             "Each step also used the gradients of all batches before it: `backward()` adds to what is there. Clear "
             "them with `optimizer.zero_grad()`.",
@@ -531,6 +528,9 @@ _LOOPS = [
             "gradients before `backward()`, not after the step.",
             "网络带着之前某次 `backward()` 留下的梯度而来，你的第一步把它们也用上了。梯度要在 `backward()` 之前清零，"
             "而不是在更新之后。"),
+]
+_WRONG_SUMS = [
+    _KEEPS_GRAPH,
     Mistake(_loop(lambda losses, sizes: losses[-1]), "loss of the last batch", "最后一个批量的损失",
             "You return the loss of the last batch. Return the mean over all examples of the epoch.",
             "你返回的是最后一个批量的损失。应返回这一轮所有样本的平均损失。"),
@@ -547,11 +547,10 @@ _LOOPS = [
     Mistake(_loop(lambda losses, sizes: sum(losses)), "sum over the batches", "各批量之和",
             "You add up the losses of the batches. Return the mean over all examples.",
             "你把各批量的损失加了起来。应返回所有样本的平均损失。"),
-    Mistake(_loop(item=torch.Tensor.clone), *_KEEPS_GRAPH),
 ]
 
 
-@exercise("dropout.fix_loop", "train_epoch(net, train_iter, loss, optimizer)", mistakes=_LOOPS)
+@exercise("dropout.fix_loop", "train_epoch(net, train_iter, loss, optimizer)", mistakes=_WRONG_STEPS + _WRONG_SUMS)
 def fix_loop(train_epoch):
     """Check one epoch of training against the textbook loop."""
     call = "train_epoch(net, train_iter, loss, optimizer)"
@@ -563,13 +562,13 @@ def fix_loop(train_epoch):
         net, value, weights = run(train_epoch)
         got = number(value, call)
         unlearned = torch.equal(weights, nn.utils.parameters_to_vector(start.parameters()))
-        expect(not unlearned, *_NOTHING_LEARNED)
-        expect(all(net[0].training_seen), *_NOT_IN_TRAIN_MODE)
+        expect(not unlearned, *_NOTHING_LEARNED.words)
+        expect(all(net[0].training_seen), *_NOT_IN_TRAIN_MODE.words)
         _, right_value, right_weights = run(_loop())
         expect_close(weights, right_weights, Text("the weights after an epoch", "训练一轮后的权重"),
-                     _as(lambda loop, run=run: run(loop)[2], _LOOPS), rtol=1e-3, atol=1e-5)
-        expect_close(got, right_value, call, _as(lambda loop, run=run: run(loop)[1], _LOOPS), rtol=1e-3)
-        expect(not getattr(value, "requires_grad", False), *_KEEPS_GRAPH)
+                     _as(lambda loop, run=run: run(loop)[2], _WRONG_STEPS), rtol=1e-3, atol=1e-5)
+        expect_close(got, right_value, call, _as(lambda loop, run=run: run(loop)[1], _WRONG_SUMS), rtol=1e-3)
+        expect(not getattr(value, "requires_grad", False), *_KEEPS_GRAPH.words)
 
 
 def _after_an_epoch(epoch, start, data, momentum, gradient):
@@ -659,8 +658,8 @@ def _losses():
     yield {"valid_loss": np.array([[0.9, 0.5, 0.7, 0.5]] * 2)}
 
 
-value_exercise("dropout.best_epoch", "best_epoch(valid_loss)",
-               inputs=_losses, right=lambda loss: loss.mean(0).argmin() + 1, mistakes=[
+value_exercise("dropout.best_epoch", "best_epoch(valid_loss)", inputs=_losses,
+               right=lambda loss: loss.mean(0).argmin() + 1, together=True, mistakes=[
     Mistake(lambda loss: loss.mean(0).argmin(), "counted from 0", "从 0 数起",
             "Index 0 is epoch 1: count the epochs from 1.", "下标 0 是第 1 轮：轮次要从 1 数起。"),
     Mistake(lambda loss: loss.argmin(1).mean() + 1, "mean of the seeds' best epochs", "取了各随机种子最佳轮次的平均",
@@ -781,13 +780,16 @@ value_exercise("dropout.variance", "output_variance(w, x, p)", inputs=_units, ri
 
 # Relatives of dropout -----------------------------------------------------------------------------
 
-_BIAS_DROPPED = ("bias dropped too", "偏置也丢弃了",
+_BIAS_DROPPED = Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p), F.dropout(b, p)),
+    "bias dropped too", "偏置也丢弃了",
     "With X = 0 the output should be b; in yours a part of it is zero. Only weights are dropped.",
     "X = 0 时输出应为 b，你的输出却有一部分是零。丢弃的只是权重。")
-_BIAS_RESCALED = ("bias rescaled too", "偏置也重新缩放了",
+_BIAS_RESCALED = Mistake(lambda X, W, b, p: F.linear(X, W * _kept(W, p), b) / (1 - p),
+    "bias rescaled too", "偏置也重新缩放了",
     "With X = 0 the output should be b. Only the weights are masked and rescaled.",
     "X = 0 时输出应为 b。加掩码并重新缩放的只是权重。")
-_BIAS_LEFT_OUT = ("bias left out", "漏了偏置", "Add the bias b.", "请加上偏置 b。")
+_BIAS_LEFT_OUT = Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p)),
+    "bias left out", "漏了偏置", "Add the bias b.", "请加上偏置 b。")
 _FOR_EACH_EXAMPLE = ("different for each example", "每个样本各不相同",
     "Equal rows of X gave different outputs. What is dropped are weights, by one mask in a call, and all examples "
     "share them.",
@@ -806,9 +808,7 @@ _ACTIVATIONS = ("activations dropped instead of weights", "该丢弃权重，却
     Mistake(lambda X, W, b, p: F.linear(X, W * _kept(W[:, :1], p) / (1 - p), b), *_ACTIVATIONS),
     Mistake(lambda X, W, b, p: F.linear(F.dropout(X, p), W, b), *_FOR_EACH_EXAMPLE),
     Mistake(lambda X, W, b, p: F.dropout(X @ W.T, p) + b, *_FOR_EACH_EXAMPLE),
-    Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p), F.dropout(b, p)), *_BIAS_DROPPED),
-    Mistake(lambda X, W, b, p: F.linear(X, W * _kept(W, p), b) / (1 - p), *_BIAS_RESCALED),
-    Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p)), *_BIAS_LEFT_OUT),
+    _BIAS_DROPPED, _BIAS_RESCALED, _BIAS_LEFT_OUT,
 ])
 def dropconnect(answer):
     """Check a linear layer with dropped weights; Wan et al. (2013), one mask a call."""
@@ -824,13 +824,13 @@ def dropconnect(answer):
     with unchanged(X=X, W=W, b=b):
         layer(X, probabilities[0])
     expect_close(layer(X, 0.0), F.linear(X, W, b), "dropconnect(X, W, b, 0)",
-                 [Mistake(F.linear(X, W), *_BIAS_LEFT_OUT)], rtol=1e-3, atol=1e-4)
-    b_only = b.expand(8, -1)
+                 _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
+    b_only, zeros = b.expand(8, -1), torch.zeros_like(X)
     for p in probabilities:
-        out = layer(torch.zeros_like(X), p)
-        expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED)
-        expect_close(out, b_only, "dropconnect(0, W, b, p)", [
-            Mistake(b_only / (1 - p), *_BIAS_RESCALED), Mistake(torch.zeros_like(b_only), *_BIAS_LEFT_OUT)])
+        out = layer(zeros, p)
+        expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED.words)
+        expect_close(out, b_only, "dropconnect(0, W, b, p)",
+                     _as(lambda wrong, p=p: wrong(zeros, W, b, p), [_BIAS_RESCALED, _BIAS_LEFT_OUT]))
         same = layer(X[:1].expand(8, -1), p)
         expect(torch.allclose(same, same[:1].expand(8, -1), rtol=1e-3, atol=1e-3), *_FOR_EACH_EXAMPLE)
         _expect_dropped(lambda p=p: (layer(one_each, p) - b).round(decimals=5) / W.T, p, call, _ACTIVATIONS)
@@ -839,23 +839,29 @@ def dropconnect(answer):
         answer(X, W, b, 0.5)
 
 
-_NO_NOISE = ("no noise", "没有噪声",
+def _noisy(variance: Callable = lambda p: p / (1 - p), mean=1.0, draw: Callable = torch.randn_like) -> Callable:
+    """Return an answer that multiplies by noise of this variance; with p = 0 it does nothing."""
+    return lambda X, p: X * (mean + variance(p) ** 0.5 * draw(X)) if p else X
+
+
+_NO_NOISE = Mistake(lambda X, p: X.clone(), "no noise", "没有噪声",
     "`{what}` returns X itself.", "`{what}` 原样返回了 X。")
-_NOISE_ADDED = ("noise added instead of multiplied", "噪声是加上去的，不是乘上去的",
+_NOISE_ADDED = Mistake(lambda X, p: X + (p / (1 - p)) ** 0.5 * torch.randn_like(X),
+    "noise added instead of multiplied", "噪声是加上去的，不是乘上去的",
     "Where X is 0 the output should be 0 as well: multiply X by the noise.",
     "X 为 0 之处，输出也应为 0：请把 X 乘以噪声。")
-_ZEROS = ("zeros instead of Gaussian noise", "是零，不是高斯噪声",
+_ZEROS = Mistake(F.dropout, "zeros instead of Gaussian noise", "是零，不是高斯噪声",
     "{share} of the entries are 0: that is dropout itself. Multiply each entry by a normally distributed number.",
     "{share} 的元素是 0：这就是暂退法本身。应把每个元素乘以服从正态分布的数。")
 _SHARED_NOISE = (*_SHARED,
     "Whole rows or columns get the same noise. Each entry needs a random number of its own.",
     "整行或整列的噪声相同。每个元素都要有自己的随机数。")
-_MEAN_0 = ("noise of mean 0", "噪声的均值为 0",
+_MEAN_0 = Mistake(_noisy(mean=0.0), "noise of mean 0", "噪声的均值为 0",
     "Your noise has mean 0, so on average nothing of X is left. Its mean should be 1.",
     "你的噪声均值为 0，平均来说 X 什么也不剩。均值应为 1。")
-_WRONG_MEAN = ("wrong mean", "均值不对",
+_WRONG_MEAN = Mistake(lambda X, p: _noisy()(X, p) / (1 - p), "wrong mean", "均值不对",
     "The mean of output / input should be 1; yours is {mean}.", "输出 / 输入的均值应为 1，你的是 {mean}。")
-_NOT_GAUSSIAN = ("not Gaussian", "不是高斯分布",
+_NOT_GAUSSIAN = Mistake(_noisy(draw=lambda X: 12**0.5 * (torch.rand_like(X) - 0.5)), "not Gaussian", "不是高斯分布",
     "Of normally distributed noise 68% lies within one standard deviation of the mean; of yours {inside} does.",
     "服从正态分布的噪声，有 68% 落在均值两侧一个标准差之内；你的噪声有 {inside}。")
 _VARIANCE_OF_DROPOUT = ("The variance of dropout's noise is p/(1-p).",
@@ -876,21 +882,10 @@ _VARIANCES = [  # of the noise, as functions of p
 ]
 
 
-def _noisy(variance: Callable = lambda p: p / (1 - p), mean=1.0, draw: Callable = torch.randn_like) -> Callable:
-    """Return an answer that multiplies by noise of this variance; with p = 0 it does nothing."""
-    return lambda X, p: X * (mean + variance(p) ** 0.5 * draw(X)) if p else X
-
-
 @exercise("dropout.gaussian", "gaussian_dropout(X, p)", mistakes=[
-    *_as(_noisy, _VARIANCES),
-    Mistake(lambda X, p: X.clone(), *_NO_NOISE),
-    Mistake(lambda X, p: X + (p / (1 - p)) ** 0.5 * torch.randn_like(X), *_NOISE_ADDED),
-    Mistake(F.dropout, *_ZEROS),
+    *_as(_noisy, _VARIANCES), _NO_NOISE, _NOISE_ADDED, _ZEROS, _MEAN_0, _WRONG_MEAN, _NOT_GAUSSIAN,
     Mistake(_noisy(draw=lambda X: torch.randn_like(X[0])), *_SHARED_NOISE),
     Mistake(_noisy(draw=lambda X: torch.randn_like(X[:, :1])), *_SHARED_NOISE),
-    Mistake(_noisy(mean=0.0), *_MEAN_0),
-    Mistake(lambda X, p: _noisy()(X, p) / (1 - p), *_WRONG_MEAN),
-    Mistake(_noisy(draw=lambda X: 12**0.5 * (torch.rand_like(X) - 0.5)), *_NOT_GAUSSIAN),
 ])
 def gaussian(gaussian_dropout):
     """Check multiplicative noise N(1, p/(1-p)); Srivastava et al. (2014), section 10."""
@@ -899,9 +894,9 @@ def gaussian(gaussian_dropout):
     with unchanged(X=X):
         out = tensor(gaussian_dropout(X, 0.3), call, like=X)
     expect_close(tensor(gaussian_dropout(X, 0.0), call, X.shape), X, "gaussian_dropout(X, 0)")
-    expect(not torch.equal(out, X), *_NO_NOISE, what=call)
+    expect(not torch.equal(out, X), *_NO_NOISE.words, what=call)
     zero = tensor(gaussian_dropout(torch.zeros(20, 20), 0.5), call, (20, 20))
-    expect(not zero.any(), *_NOISE_ADDED)
+    expect(not zero.any(), *_NOISE_ADDED.words)
     expect(not torch.equal(out, tensor(gaussian_dropout(X, 0.3), call, X.shape)), *_SAME_MASK, what=call)
     for p in _small_and_large(0.1, 0.3):
         X = _far_from_zero(400, 500)
@@ -914,13 +909,13 @@ def _expect_gaussian(noise: torch.Tensor, p: float) -> None:
     """State that the numbers are independent, and of N(1, p/(1-p))."""
     want, n, zeros = p / (1 - p), noise.numel(), (noise == 0).double().mean()
     mean, var = noise.mean().item(), noise.var().item()
-    expect(zeros < 0.01, *_ZEROS, share=f"{zeros:.0%}")
+    expect(zeros < 0.01, *_ZEROS.words, share=f"{zeros:.0%}")
     for dim in (0, 1):
         pairs = noise.unfold(dim, 2, 2)
         expect((pairs[..., 0] - pairs[..., 1]).square().mean() > 1e-3 * want, *_SHARED_NOISE)
-    expect(abs(mean) > 6 * (var / n) ** 0.5, *_MEAN_0)
-    expect(abs(mean - 1) < 6 * (var / n) ** 0.5, *_WRONG_MEAN, mean=f"{mean:.3g}")
+    expect(abs(mean) > 6 * (var / n) ** 0.5, *_MEAN_0.words)
+    expect(abs(mean - 1) < 6 * (var / n) ** 0.5, *_WRONG_MEAN.words, mean=f"{mean:.3g}")
     inside = ((noise - mean).abs() < var**0.5).double().mean().item()
-    expect(abs(inside - 0.6827) < 6 * (0.6827 * 0.3173 / n) ** 0.5 + 1e-3, *_NOT_GAUSSIAN, inside=f"{inside:.0%}")
+    expect(abs(inside - 0.6827) < 6 * (0.6827 * 0.3173 / n) ** 0.5 + 1e-3, *_NOT_GAUSSIAN.words, inside=f"{inside:.0%}")
     expect_close(var, want, Text("variance of the noise", "噪声的方差"),
                  _as(lambda variance: variance(p), _VARIANCES), rtol=6 * (2 / n) ** 0.5)

@@ -1,7 +1,6 @@
 """Answers to the exercises on dropout: right ones, and wrong ones that no formula gives."""
 
 import copy
-import itertools
 import math
 
 import numpy as np
@@ -21,14 +20,6 @@ def layer_with_where(X, p):
     if p == 1:
         return torch.zeros_like(X)
     return torch.where(torch.rand_like(X) < p, torch.tensor(0.0, dtype=X.dtype), X / (1 - p))
-
-
-@right("dropout.layer")
-def layer_with_a_boolean_mask(X, p):
-    out = torch.zeros_like(X)
-    kept = torch.rand(X.shape, device=X.device) >= p
-    out[kept] = X[kept] / (1 - p)
-    return out
 
 
 @right("dropout.layer")
@@ -61,11 +52,6 @@ def layer_only_with_gradients(X, p):
 @wrong("dropout.layer", "no gradient")
 def layer_detached(X, p):
     return layer_with_where(X.detach(), p)
-
-
-@wrong("dropout.layer", "wrong shape")
-def layer_only_survivors(X, p):
-    return X[torch.rand_like(X) >= p] / max(1 - p, 1e-12)
 
 
 # dropout.module -----------------------------------------------------------------------------------
@@ -338,11 +324,6 @@ def variances_of_kept_outputs(net, X):
 
 
 @wrong("dropout.activation_variance", "wrong number of values")
-def variances_of_all_linear_layers(net, X):
-    return _hooked(net, X, nn.Linear)
-
-
-@wrong("dropout.activation_variance", "wrong number of values")
 def variances_of_leaky_relus_too(net, X):
     return _hooked(net, X, (nn.ReLU, nn.LeakyReLU))
 
@@ -356,11 +337,6 @@ def variances_as_defined(net, X):
     for hook in hooks:
         hook.remove()
     return [found[relu] for relu in relus]
-
-
-@wrong("dropout.activation_variance", "wrong number of values")
-def variances_only_top_level(net, X):
-    return [layer.var() for layer in net if isinstance(layer, nn.ReLU)]
 
 
 # dropout.fix_loop ---------------------------------------------------------------------------------
@@ -472,11 +448,6 @@ def paired_mean_only(a, b):
     return float((a - b).mean())
 
 
-@wrong("dropout.paired_difference", "wrong value")
-def paired_by_rank(a, b):
-    return paired_by_hand(np.sort(a), np.sort(b)[::-1])
-
-
 @wrong("dropout.paired_difference", "input changed in place")
 def paired_in_place(a, b):
     a -= b
@@ -527,16 +498,6 @@ def interaction_by_loop(none, decay, dropout, both):
     return total / len(none)
 
 
-@wrong("dropout.interaction", "not one number")
-def interaction_of_each_seed(none, decay, dropout, both):
-    return (both - dropout) - (decay - none)
-
-
-@wrong("dropout.interaction", "wrong value")
-def interaction_ratio(none, decay, dropout, both):
-    return (both / dropout / (decay / none)).mean() - 1.5
-
-
 @wrong("dropout.interaction", "input changed in place")
 def interaction_in_place(none, decay, dropout, both):
     both -= dropout
@@ -558,19 +519,6 @@ def variance_by_loop(w, x, p):
     for i in range(len(w)):
         total += float(w[i] * x[i]) ** 2
     return total * p * (1 - p) / (1 - p) ** 2
-
-
-@right("dropout.variance")
-def variance_by_all_masks(w, x, p):
-    masks = np.array(list(itertools.product([0, 1], repeat=len(w))), dtype=float)
-    chance = np.prod(np.where(masks > 0, 1 - p, p), axis=1)
-    out = masks @ (w * x).numpy() / (1 - p)
-    return chance @ out**2 - (chance @ out) ** 2
-
-
-@wrong("dropout.variance", "not one number")
-def variance_of_each_term(w, x, p):
-    return p / (1 - p) * w**2 * x**2
 
 
 # dropout.dropconnect ------------------------------------------------------------------------------
@@ -623,12 +571,6 @@ def gaussian_by_hand(X, p):
 @right("dropout.gaussian")
 def gaussian_with_normal(X, p):
     return X * torch.normal(torch.ones_like(X), (p / (1 - p)) ** 0.5)
-
-
-@right("dropout.gaussian")
-def gaussian_in_place_on_a_new_tensor(X, p):
-    noise = torch.empty_like(X).normal_(1, (p / (1 - p)) ** 0.5)
-    return noise.mul_(X)
 
 
 @right("dropout.gaussian")
