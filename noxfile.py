@@ -10,6 +10,7 @@ from pathlib import Path
 import nox
 
 nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
 VERSIONS = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
 # pyenv's Pythons are on the PATH only as stand-ins that refuse unless one is chosen.
 FOUND = sorted(map(str, VERSIONS.glob("3.*/bin")))

@@ -6,8 +6,7 @@ It is saved within d2lutils because a downloaded page brings nothing else along.
     python -m book.beat_dropout table    # every method of the page, test set at the end
 
 Both run the page's own cells, on one thread. A finished run is saved at once, and a second start
-skips what is saved, unless the page now defines the method otherwise. With two cores start both
-`table --share 1/2` and `table --share 2/2`.
+skips what is saved, unless the page now defines the method otherwise.
 """
 
 import argparse
@@ -20,14 +19,12 @@ import time
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 
 from book.pages import cells, run_cells
 
 PAGE = "together/beat_dropout"
 ROOT = Path(__file__).parent.parent
 SAVED = ROOT / "d2lutils" / "beat_dropout.json"
-LOCK = ROOT / "_build" / "beat_dropout.lock"
 PARTS = ("search", "table")
 SEEDS = range(5)
 BUDGETS = (30, 100)  # epochs; every method gets both
@@ -145,32 +142,21 @@ def text_of(document: dict) -> str:
     return "{" + ",\n".join(f"{json.dumps(name)}: {text}" for name, text in parts.items()) + "}\n"
 
 
-def add(part: str, settings: list[tuple], setting: tuple, record: dict) -> None:
-    """Save a run beside those of its setting; other processes may do so at the same time.
-
-    What is saved of the methods in `settings`, but not with one of these settings, is out of date
-    and goes.
-    """
-    methods, order = {method for method, *_ in settings}, list(definitions())
-    LOCK.parent.mkdir(exist_ok=True)
-    with FileLock(LOCK):
-        document = load()
-        document["command"] = "python -m book.beat_dropout table"
-        document |= {"date": datetime.date.today().isoformat(), "machine": machine()}
-        saved = {
-            key(entry): entry
-            for entry in document.get(part, [])
-            if key(entry) in settings or entry["method"] in {*order} - methods
-        }
-        names = dict(zip(("method", "code", "epochs"), setting, strict=True))
-        runs = saved.setdefault(setting, names | {"runs": []})["runs"]
-        runs[:] = sorted([*runs, record], key=lambda run: run["seed"])
-        document[part] = sorted(
-            saved.values(), key=lambda entry: (entry["epochs"], order.index(entry["method"]))
-        )
-        unfinished = LOCK.with_suffix(".json")
-        unfinished.write_text(text_of(document), encoding="utf-8")
-        os.replace(unfinished, SAVED)  # whole or not at all
+def add(part: str, setting: tuple, record: dict) -> None:
+    """Save a run beside those of its setting; what the page defines otherwise now goes."""
+    document, methods = load(), list(definitions())
+    document["command"] = "python -m book.beat_dropout table"
+    document |= {"date": datetime.date.today().isoformat(), "machine": machine()}
+    settings = {job[:3] for job in wanted(part)}
+    saved = {key(entry): entry for entry in document.get(part, []) if key(entry) in settings}
+    names = dict(zip(("method", "code", "epochs"), setting, strict=True))
+    saved.setdefault(setting, names | {"runs": []})["runs"].append(record)
+    document[part] = sorted(
+        saved.values(), key=lambda entry: (entry["epochs"], methods.index(entry["method"]))
+    )
+    unfinished = SAVED.with_suffix(".part")
+    unfinished.write_text(text_of(document), encoding="utf-8")
+    os.replace(unfinished, SAVED)  # whole or not at all
 
 
 def key(entry: dict) -> tuple:
@@ -182,22 +168,16 @@ def main() -> None:
     """Train what is not saved yet."""
     parser = argparse.ArgumentParser(description="Train the table of together/beat_dropout.")
     parser.add_argument("part", choices=PARTS)
-    parser.add_argument("--methods", nargs="+", help="these only; all of the page by default")
-    parser.add_argument("--share", default="1/1", help="1/2: every second of the runs")
-    arguments = parser.parse_args()
-    share, shares = map(int, arguments.share.split("/"))
+    part = parser.parse_args().part
     torch.set_num_threads(1)
     page = run_cells(PAGE, *CELLS)
-    jobs = [job for job in wanted(arguments.part) if job[0] in (arguments.methods or [job[0]])]
-    settings = list(dict.fromkeys(job[:3] for job in jobs))
-    for *setting, seed in jobs[share - 1 :: shares]:
-        saved = {key(entry): entry["runs"] for entry in load().get(arguments.part, [])}
-        if any(run["seed"] == seed for run in saved.get(tuple(setting), [])):
-            continue
-        method, code, epochs = setting
-        record = run(page, code, epochs, seed, final=arguments.part == "table")
-        add(arguments.part, settings, tuple(setting), record)
-        print(f"{method}, {epochs} epochs: {record}", flush=True)
+    for *setting, seed in wanted(part):
+        method, code, epochs = setting = tuple(setting)
+        saved = {key(entry): entry["runs"] for entry in load().get(part, [])}
+        if seed not in [run["seed"] for run in saved.get(setting, [])]:
+            record = run(page, code, epochs, seed, final=part == "table")
+            add(part, setting, record)
+            print(f"{method}, {epochs} epochs: {record}", flush=True)
 
 
 if __name__ == "__main__":

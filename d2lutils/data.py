@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from PIL import Image
-from torchvision.transforms import Resize
 
 from d2lutils.arguments import check_int, check_number, check_seed, check_size
 from d2lutils.fetch import read_fashion_mnist
@@ -225,6 +223,9 @@ def class_names(labels: torch.Tensor | Sequence[int]) -> list[str]:
 
 def _resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Resize uint8 images (N, 1, H, W) as torchvision resizes PIL images."""
+    from PIL import Image  # here, since torchvision takes a second and most pages do without
+    from torchvision.transforms import Resize
+
     # One by one through PIL: torch's own interpolation does not round as PIL does.
     resize, resized = Resize(size), torch.empty(len(images), 1, *size, dtype=torch.uint8)
     for target, image in zip(resized.numpy(), images.numpy(), strict=True):

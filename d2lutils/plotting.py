@@ -57,7 +57,8 @@ def show_images(
     for i, ax in enumerate(axes.flat):
         ax.axis("off")
         if i < len(images):
-            ax.imshow(torch.as_tensor(images[i]).detach().cpu().squeeze(0), cmap="gray_r")
+            image = torch.as_tensor(images[i]).detach().cpu().squeeze(0)
+            ax.imshow(image.numpy(), cmap="gray_r")
             if titles is not None:
                 ax.set_title(titles[i], fontsize=9)
     return axes

@@ -176,8 +176,7 @@ def train(
     history = History()
     try:
         for history in bar:
-            curves = vars(history).items()
-            line = ", ".join(f"{name} {values[-1]:.3f}" for name, values in curves if values)
+            line = ", ".join(f"{k} {v[-1]:.3f}" for k, v in vars(history).items() if v)
             bar.set_postfix_str(line, refresh=False)
             if progress and bar.disable:
                 print(f"epoch {len(history)}/{num_epochs}: {line}", flush=True)

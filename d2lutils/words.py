@@ -1,17 +1,10 @@
-"""What the module says, in the language of the notebook.
-
-English stands in the code. `<language>.json` beside this file holds the other languages: each
-English text, with its `{…}`, and what it becomes. A text that is missing there stays English.
-"""
+"""What the module says: texts in every language of the course, numbers as one types them."""
 
 import html
-import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 LANGUAGES = ("en", "zh")
 
@@ -77,41 +70,3 @@ def number(value: float, digits: int = 6) -> str:
     if value == 0 or -3 <= int(power) < max(digits, 4):
         return f"{float(f'{value:.{digits}g}'):.{max(digits, 6)}g}"
     return f"{float(mantissa):g}e{int(power)}"
-
-
-def say(text: str, to: str | None = None, /, **values) -> str:
-    """Return a text in a language, that of the notebook by default, with its `{…}` filled in.
-
-    Words among the values are translated as well, but not between backticks: that is code.
-    """
-    words = _translations(to or language())
-    translated = words.get(text, text)
-    for field in re.findall(r"\{(\w+)\}", re.sub(r"`[^`]*`", "", translated)):
-        if isinstance(values.get(field), str):
-            values[field] = words.get(values[field], values[field])
-    return translated.format(**values) if values else translated
-
-
-def in_each(text: str, /, **values) -> dict[str, str]:
-    """Return a text in every language, for `spans`."""
-    return {to: say(text, to, **values) for to in LANGUAGES}
-
-
-def spans(texts: Mapping[str, str], mark_up=html.escape) -> str:
-    """Return HTML with a text in several languages, of which one is to be seen.
-
-    A notebook shows its own. The site shows that of the edition: it leaves out the others.
-    """
-    seen = language() if language() in texts else next(iter(texts))
-    return "".join(
-        f'<span class="d2l-words" lang="{to}"{"" if to == seen else " hidden"}>'
-        f"{mark_up(text)}</span>"
-        for to, text in texts.items()
-    )
-
-
-@cache
-def _translations(to: str) -> dict[str, str]:
-    if to == "en":
-        return {}
-    return json.loads(Path(__file__).with_name(f"{to}.json").read_text(encoding="utf-8"))

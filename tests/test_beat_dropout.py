@@ -257,12 +257,6 @@ class TestCommand:
         self.start(monkeypatch, "table")
         assert len(runs) == 4
 
-    def test_shares_make_up_the_whole(self, runs, monkeypatch):
-        self.start(monkeypatch, "table", "--share", "1/2")
-        assert len(runs) == 2
-        self.start(monkeypatch, "table", "--share", "2/2")
-        assert len(set(runs)) == len(runs) == 4
-
     def test_a_method_that_changed_is_trained_again(self, runs, monkeypatch):
         self.start(monkeypatch, "table")
         monkeypatch.setattr(beat_dropout, "definitions", lambda: {"none": "A()", "mixup": "C()"})

@@ -94,6 +94,13 @@ def test_batches_are_copies():
         assert torch.equal(loader.images, before[0]) and torch.equal(loader.labels, before[1])
 
 
+def test_what_one_does_to_the_images_does_not_last():
+    for loader in load(train_size=10, valid_size=10):
+        loader.images.zero_(), loader.labels.zero_()
+    for loader in load(train_size=10, valid_size=10):
+        assert loader.images.any() and loader.labels.any()
+
+
 # ---------------------------------------------------------------- seeds, splits, noise
 
 

@@ -1,9 +1,7 @@
 """The panel in a real JupyterLab, driven as a reader drives it: mouse, arrow keys, Train, Stop."""
 
-import os
 import re
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -47,8 +45,6 @@ def page(chromium, tmp_path_factory):
         page.locator("button", has_text="Train").wait_for()
         page.locator("[role=status]", has_text="press Train").wait_for()
         yield page
-        if folder := os.environ.get("D2L_SCREENSHOTS"):
-            page.screenshot(path=Path(folder, "panel.png"))
         context.close()
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import d2lutils as d2l
+from d2lutils import training
 
 
 def batches(num_batches=4, batch_size=8, last=3, seed=0):
@@ -68,6 +69,56 @@ class TestEvaluate:
     def test_no_batches_is_an_error_that_says_so(self):
         with pytest.raises(ValueError, match="data_iter holds no batch"):
             d2l.evaluate(net(), [], nn.CrossEntropyLoss())
+
+    def test_loss_that_is_no_single_number_is_refused(self):
+        with pytest.raises(TypeError, match=r"loss gave .*\(8,\), no single number"):
+            d2l.evaluate(net(), batches(), nn.CrossEntropyLoss(reduction="none"))
+
+
+class TestEpochs:
+    def test_each_epoch_hands_over_the_same_growing_history(self):
+        watched, trained, loss = net(p=0.5), net(p=0.5), nn.CrossEntropyLoss()
+        torch.manual_seed(1)
+        expected = d2l.train(trained, batches(), batches(), loss, sgd(trained), 3, progress=False)
+        torch.manual_seed(1)
+        seen = []
+        for history in d2l.epochs(watched, batches(), batches(), loss, sgd(watched), 3):
+            seen.append((len(history), id(history)))
+        assert seen == [(epoch, id(history)) for epoch in (1, 2, 3)]
+        assert history == expected
+
+    def test_can_be_left_when_one_has_seen_enough(self):
+        model, steps = net(), []
+
+        def loss(y_hat, y):
+            steps.append(1)
+            return nn.functional.cross_entropy(y_hat, y)
+
+        for history in d2l.epochs(model, batches(), None, loss, sgd(model), 10**9):
+            if len(history) == 2:
+                break
+        assert len(history) == 2 and len(steps) == 8
+
+    def test_net_can_be_measured_and_the_learning_rate_changed_between_epochs(self):
+        model, loss = net(), nn.CrossEntropyLoss()
+        optimizer, measured = sgd(model), []
+        for history in d2l.epochs(model, batches(), batches(), loss, optimizer, 3):
+            measured.append(d2l.evaluate(model, batches(), loss)[0])
+            assert history.valid_loss == measured
+            optimizer.param_groups[0]["lr"] = 0.0
+        assert measured[0] == measured[1] == measured[2]
+
+    def test_divergence_names_the_epoch(self):
+        model = net()
+        losses = iter([1.0] * 9 + [math.inf])
+
+        def loss(y_hat, y):
+            return nn.functional.cross_entropy(y_hat, y) * next(losses)
+
+        with pytest.raises(FloatingPointError, match="inf in epoch 3") as caught:
+            for history in d2l.epochs(model, batches(), None, loss, sgd(model), 5):
+                assert len(history) <= 2
+        assert caught.value.history is history and len(history) == 2
 
 
 class TestTrain:
@@ -130,7 +181,7 @@ class TestTrain:
         )
         now = d2l.evaluate(model, valid, nn.CrossEntropyLoss())
         assert (history.valid_loss[-1], history.valid_accuracy[-1]) == now
-        assert len(history) == len(history.valid_loss) == len(history.seconds) == 3
+        assert len(history) == len(history.valid_loss) == len(history.train_accuracy) == 3
         assert model.training
 
     def test_divergence_stops_at_once_and_keeps_what_was_finished(self):
@@ -153,6 +204,66 @@ class TestTrain:
         with pytest.raises(FloatingPointError, match="learning rate 1000"):
             d2l.train(model, data, None, nn.MSELoss(), sgd(model, lr=1000.0), 100, progress=False)
 
+    def test_penalty_that_is_nan_is_caught_too(self):
+        model = net()
+        with pytest.raises(FloatingPointError, match="nan in epoch 1"):
+            d2l.train(model, batches(), None, nn.CrossEntropyLoss(), sgd(model), 1,
+                      penalty=lambda net: net[0].weight.sum() * math.nan)  # fmt: skip
+
+    @pytest.mark.parametrize("where", ["training", "validation"])
+    def test_interrupted_training_keeps_the_finished_epochs(self, where, capsys):
+        model = net()
+        # Four batches of training and four of validation an epoch; in the third epoch, it stops.
+        calls = iter([None] * (17 if where == "training" else 21))
+
+        def loss(y_hat, y):
+            if next(calls, "stop"):
+                raise KeyboardInterrupt
+            return nn.functional.cross_entropy(y_hat, y)
+
+        history = d2l.train(model, batches(), batches(), loss, sgd(model), 5, progress=False)
+        assert len(history) == len(history.train_accuracy) == 2
+        assert len(history.valid_loss) == len(history.valid_accuracy) == 2
+        assert capsys.readouterr() == ("Interrupted: 2 of 5 epochs are finished.\n", "")
+
+    def test_interrupted_at_once(self, capsys):
+        def loss(y_hat, y):
+            raise KeyboardInterrupt
+
+        history = d2l.train(net(), batches(), None, loss, sgd(net()), 5)
+        assert len(history) == 0
+        assert capsys.readouterr().out == "Interrupted: 0 of 5 epochs are finished.\n"
+
+    @pytest.mark.parametrize(
+        "wrong, got",
+        [
+            ({"loss": nn.CrossEntropyLoss(reduction="none")}, r"loss gave .*\(8,\)"),
+            ({"loss": lambda y_hat, y: 1.5}, "loss gave 1.5"),
+            ({"loss": lambda y_hat, y: None}, "loss gave None"),
+            ({"penalty": lambda net: net[0].weight ** 2}, r"penalty gave .*\(16, 5\)"),
+            ({"penalty": lambda net: 0}, "penalty gave 0"),
+        ],
+    )
+    def test_loss_or_penalty_that_is_no_single_number_is_refused(self, wrong, got):
+        model, options = net(), {"loss": nn.CrossEntropyLoss(), "penalty": None} | wrong
+        loss, before = options.pop("loss"), copy.deepcopy(model.state_dict())
+        with pytest.raises(TypeError, match=rf"^{got}, no single number.*give ") as caught:
+            d2l.train(model, batches(), None, loss, sgd(model), 1, **options)
+        assert "\n" not in str(caught.value)
+        for name, value in model.state_dict().items():  # not a single step was made
+            assert torch.equal(value, before[name])
+
+    def test_single_numbers_may_have_dimensions(self):
+        model, plain, loss = net(), net(), nn.CrossEntropyLoss()
+        history = d2l.train(
+            model, batches(), None, lambda y_hat, y: loss(y_hat, y).reshape(1), sgd(model), 2,
+            penalty=lambda net: (net[0].bias @ net[0].bias).reshape(1, 1), progress=False,
+        )  # fmt: skip
+        assert history == d2l.train(
+            plain, batches(), None, loss, sgd(plain), 2,
+            penalty=lambda net: net[0].bias @ net[0].bias, progress=False,
+        )  # fmt: skip
+
     @pytest.mark.parametrize("num_epochs", [0, -1, 1.5, True, "3", None])
     def test_epochs_must_be_a_positive_integer(self, num_epochs):
         with pytest.raises((TypeError, ValueError), match=f"num_epochs.*{num_epochs}"):
@@ -169,6 +280,13 @@ class TestTrain:
         out, err = capsys.readouterr()
         assert [line.split(":")[0] for line in out.splitlines()] == ["epoch 1/2", "epoch 2/2"]
         assert err == ""
+
+    def test_in_a_notebook_there_is_a_bar_on_standard_output(self, capsys, monkeypatch):
+        monkeypatch.setattr(training, "in_notebook", lambda: True)
+        model = net()
+        d2l.train(model, batches(), batches(), nn.CrossEntropyLoss(), sgd(model), 2)
+        out, err = capsys.readouterr()
+        assert "/2 [" in out and "epoch 1/2" not in out and err == ""
 
     def test_without_progress_nothing_is_printed(self, capsys):
         model = net()

@@ -1,7 +1,6 @@
-"""The words of the module: one language at a time, and nothing left untranslated."""
+"""The words of the module: one language at a time, and every text in all of them."""
 
 import importlib
-import json
 import pkgutil
 import re
 from pathlib import Path
@@ -9,11 +8,9 @@ from pathlib import Path
 import pytest
 
 import d2lutils
-from d2lutils import checks, words
-from tests import answers
+from d2lutils import words
 
 PACKAGE = Path(words.__file__).parent
-OTHERS = words.LANGUAGES[1:]
 FIELDS = re.compile(r"\{(\w+)\}")
 
 
@@ -43,37 +40,21 @@ class TestLanguage:
         assert words.language() == expected
 
 
-class TestSay:
-    def test_fills_in_and_translates_what_it_fills_in(self):
-        hint = "The net came in {mode} mode; measure it in the mode it is in, and leave it there."
-        assert words.say(hint, "en", mode="train").startswith("The net came in train mode")
-        assert "训练" in words.say(hint, "zh", mode="train")
+class TestText:
+    def test_fills_in_words_in_each_language(self):
+        text = words.Text("in {mode} mode", "处于{mode}模式")
+        filled = text.format(mode=words.Text("train", "训练"))
+        assert (filled.to("en"), filled.to("zh")) == ("in train mode", "处于训练模式")
 
-    def test_code_is_not_translated(self):
-        hint = "Your code changed the values of `{name}` itself, which belongs to the caller. "
-        hint += "Work on a new tensor: `{name} * mask`, not `{name} *= mask`."
-        assert "`loss * mask`" in words.say(hint, "zh", name="loss")
-
-    def test_braces_of_a_text_without_values_stay(self):
-        assert words.say("{x}", "en") == words.say("{x}", "zh") == "{x}"
-
-    def test_what_is_not_translated_stays_english(self):
-        assert words.say("no such text", "zh") == "no such text"
-
-
-class TestSpans:
     def test_one_language_is_seen(self, monkeypatch):
-        texts = {"en": "a < b", "zh": "甲"}
-        assert words.spans(texts) == (
+        text = words.Text("a < b", "甲")
+        assert text.html() == (
             '<span class="d2l-words" lang="en">a &lt; b</span>'
             '<span class="d2l-words" lang="zh" hidden>甲</span>'
         )
         monkeypatch.setenv("D2L_LANGUAGE", "zh")
-        assert '<span class="d2l-words" lang="en" hidden>' in words.spans(texts)
-
-    def test_the_first_stands_in_for_a_language_that_is_missing(self, monkeypatch):
-        monkeypatch.setenv("D2L_LANGUAGE", "zh")
-        assert words.spans({"en": "text"}) == '<span class="d2l-words" lang="en">text</span>'
+        assert '<span class="d2l-words" lang="en" hidden>' in text.html()
+        assert str(text) == "甲"
 
 
 class TestNumbers:
@@ -114,26 +95,3 @@ def test_texts_keep_what_is_filled_in():
     assert len(found) > 60
     for text in found:
         assert sorted(FIELDS.findall(text.en)) == sorted(FIELDS.findall(text.zh)), text
-
-
-@pytest.mark.parametrize("to", OTHERS)
-class TestTranslations:
-    def test_keep_what_is_filled_in_and_all_code(self, to):
-        for english, text in words._translations(to).items():
-            assert sorted(FIELDS.findall(english)) == sorted(FIELDS.findall(text)), english
-            code = re.compile(r"`[^`]+`")
-            assert sorted(code.findall(english)) == sorted(code.findall(text)), english
-
-    def test_say_every_diagnosis_and_hint_that_wrong_answers_draw(self, to):
-        translated = words._translations(to)
-        for name, wrong in answers.WRONG.items():
-            for _, answer in wrong:
-                result = checks.check(name, answer, seed=0)
-                assert result.diagnosis in translated, (name, result.diagnosis)
-                assert result.template in translated, (name, result.template)
-
-    def test_hold_nothing_that_the_module_does_not_say(self, to):
-        code = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
-        said = re.sub(r'"\s*\n?\s*"', "", "\n".join(code)).replace("\\u202f", "\u202f")
-        for english in words._translations(to):
-            assert json.dumps(english, ensure_ascii=False)[1:-1] in said, english

@@ -6,6 +6,7 @@ function of one's own, under the decorator `exercise`.
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from d2lutils.checks.expect import Mistake, agree, expect, expect_close, number, tensor, unchanged
+from d2lutils.checks.expect import (
+    Mistake,
+    agree,
+    expect,
+    expect_close,
+    number,
+    short,
+    tensor,
+    unchanged,
+)
 
 EXERCISES: dict[str, "Exercise"] = {}
 
@@ -69,7 +79,6 @@ def value_exercise(
     mistakes: Sequence[Mistake],
     returns: Callable = lambda value, call, arguments: number(value, call),
     also: Callable | None = None,
-    shown: Callable[..., str] | None = None,
     together: bool = False,
     rtol: float = 1e-4,
     atol: float = 1e-6,
@@ -92,8 +101,6 @@ def value_exercise(
         each part. See `like`.
     also : callable, optional
         ``also(answer, arguments, value)`` states what must hold besides, once the value is right.
-    shown : callable, optional
-        ``shown(**arguments)`` writes a call with its values, for the hint; else `call` stands there.
     together : bool, default False
         A mistake must explain the values after the first wrong one as well: for answers that choose
         among a few values, where a single one fits several mistakes.
@@ -131,7 +138,7 @@ def value_exercise(
                     continue
                 if together:
                     cases += [(later, ask(answer, later)[1]) for later in coming]
-                what = part or (shown(**arguments) if shown else call)
+                what = part or _with_values(call, arguments)
                 for mistake in mistakes:
                     if explains(mistake, part, cases):
                         raise mistake.wrong(what)
@@ -140,6 +147,20 @@ def value_exercise(
                 also(answer, arguments, value)
 
     EXERCISES[name] = Exercise(name, call, run, right, mistakes)
+
+
+def _with_values(call: str, arguments: Mapping) -> str:
+    """Return a call with the values of its arguments, where these are numbers and few."""
+
+    def show(name, value):
+        few = hasattr(value, "tolist") and math.prod(value.shape) <= 30
+        try:
+            text = short(value.tolist() if few else value)
+        except (TypeError, ValueError, RuntimeError):  # no numbers
+            return name
+        return text if len(text) < 300 else name
+
+    return f"{call.partition('(')[0]}({', '.join(map(show, arguments, arguments.values()))})"
 
 
 def like(argument: str) -> Callable:

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from functools import partial
 
 import torch
 from torch import nn
@@ -102,38 +103,35 @@ def _fit(net, train_iter, valid_iter, optimizer, num_epochs, *, modes=(True, Fal
     return torch.tensor(hits).double(), torch.tensor([len(y) for _, y in valid_iter]).double()
 
 
-def _flawed(of=lambda hits, sizes: hits.sum(1) / sizes.sum(), **flaw):
-    """Return an answer that goes wrong like that, or reports another figure."""
-    return lambda *run: of(*_fit(*run, **flaw))
+def _curve(*run, of=lambda hits, sizes: hits.sum(1) / sizes.sum(), **flaw):
+    return of(*_fit(*run, **flaw))
 
 
-_TRAINED_OFF = Mistake(
-    _flawed(modes=(False, False)), "trained with dropout off", "训练时暂退法关着",
+_TRAINED_OFF = Mistake(partial(_curve, modes=(False, False)), "trained with dropout off", "训练时暂退法关着",
     "In {off} of {all} training steps the network was in evaluation mode, so dropout did nothing there. Whatever "
     "switches it off has to switch it on again.",
     "{all} 个训练步中，有 {off} 步网络处于评估模式，暂退法没有起作用。在哪里关掉，就要在哪里负责重新打开。")
-_MEASURED_ON = Mistake(
-    _flawed(modes=(True, True)), "measured with dropout on", "度量时暂退法开着",
+_MEASURED_ON = Mistake(partial(_curve, modes=(True, True)), "measured with dropout on", "度量时暂退法开着",
     "{on} of {all} validation batches met a network in train mode, and so with parts of it missing. Measure in "
     "evaluation mode.",
     "{all} 个验证批量中，有 {on} 个是在训练模式下计算的，那时网络缺了一部分。请在评估模式下度量。")
-_GRADIENTS = Mistake(
-    _flawed(gradients=True), "gradients while measuring", "度量时记录了梯度",
+_GRADIENTS = Mistake(partial(_curve, gradients=True), "gradients while measuring", "度量时记录了梯度",
     "The accuracies are measured with gradients recorded, which costs time and memory. `torch.no_grad()` turns that "
     "off.",
     "度量准确率时还在记录梯度，既费时间又占内存。`torch.no_grad()` 可以关掉它。")
-_OTHER_STEPS = Mistake(
-    _flawed(zero=False), "trained differently", "训练方式不同",
+_OTHER_STEPS = Mistake(partial(_curve, zero=False), "trained differently", "训练方式不同",
     "After {num_epochs} epochs the weights are not those that plain training leads to. One step for each batch: "
     "gradients to zero, loss, backward, step.",
     "训练 {num_epochs} 轮之后，权重与普通训练得到的不同。每个批量走一步：梯度清零，计算损失，反向传播，更新参数。")
 _BATCH_MEAN = Mistake(
-    _flawed(lambda hits, sizes: (hits / sizes).mean(1)), "every batch counts the same", "把大小不同的批量同等看待",
+    partial(_curve, of=lambda hits, sizes: (hits / sizes).mean(1)),
+    "every batch counts the same", "把大小不同的批量同等看待",
     "You take the mean over batches. A small last batch then counts as much as a full one: count hits, and divide by "
     "the number of examples.",
     "你对批量取了平均，于是较小的最后一个批量与完整的批量分量相同。请累计答对的个数，再除以样本数。")
 _HITS = Mistake(
-    _flawed(lambda hits, sizes: hits.sum(1)), "number of hits instead of a share", "给了答对的个数，而不是比例",
+    partial(_curve, of=lambda hits, sizes: hits.sum(1)),
+    "number of hits instead of a share", "给了答对的个数，而不是比例",
     "This is the number of right answers; divide by the number of examples.", "这是答对的个数，还要除以样本数。")
 
 
@@ -185,11 +183,12 @@ def _sum(of):
 
 
 def _gradient_of_decay(penalty, arguments, value):
-    """Expect the gradient that PyTorch's own decay adds: with no other, a step of size 1 takes it off."""
+    """Expect the gradient that PyTorch's decay adds: with no other, a step of size 1 takes it off."""
     expect(isinstance(value, torch.Tensor) and value.requires_grad, "no gradient", "没有梯度",
            "The value is right, but it has no gradient, so as a part of the loss it would change nothing. Keep to "
            "tensor operations: no `item()`, `detach()` or `no_grad`.",
-           "值是对的，但没有梯度，加进损失里什么也改变不了。请始终使用张量运算，不要用 `item()`、`detach()` 或 `no_grad`。")
+           "值是对的，但没有梯度，加进损失里什么也改变不了。请始终使用张量运算，"
+           "不要用 `item()`、`detach()` 或 `no_grad`。")
     params = [w for group in arguments["groups"] for w in group["params"]]
     grads = torch.autograd.grad(value, params, allow_unused=True)
     decayed = copy.deepcopy(arguments["groups"])
@@ -225,7 +224,8 @@ value_exercise(
         Mistake(_sum(lambda lam, w: (w**2).sum() / 2), "λ left out", "漏了 λ",
                 "Half the squared norm it is, but each group has a λ of its own, under `weight_decay`.",
                 "确实是平方范数的一半，但每组都有自己的 λ，即 `weight_decay`。"),
-        Mistake(_sum(lambda lam, w: (w**2).sum() / 2 * (lam > 0)), "λ left out where it is not 0", "λ 不为 0 的地方漏了 λ",
+        Mistake(_sum(lambda lam, w: (w**2).sum() / 2 * (lam > 0)),
+                "λ left out where it is not 0", "λ 不为 0 的地方漏了 λ",
                 "The right tensors are in it, but each group's squares are to be multiplied by its λ.",
                 "张量选对了，但每组的平方还要乘以这一组的 λ。"),
         Mistake(_sum(lambda lam, w: lam * w.norm() / 2), "norm instead of its square", "该用范数的平方，却用了范数",
@@ -261,29 +261,23 @@ def _linears(net):
     return [layer for layer in net if isinstance(layer, nn.Linear)]
 
 
-def _drawn(std):
-    """Return an answer that draws with this standard deviation, given the numbers of inputs and outputs."""
-    def init(net):
-        for layer in _linears(net):
-            nn.init.normal_(layer.weight, std=std(layer.in_features, layer.out_features))
-            nn.init.zeros_(layer.bias)
-        return net
-    return init
+def _draw(net, std):
+    for layer in _linears(net):
+        nn.init.normal_(layer.weight, std=std(layer.in_features, layer.out_features))
+        nn.init.zeros_(layer.bias)
+    return net
 
 
-_ALIKE = Mistake(
-    _drawn(lambda fan_in, fan_out: 0.0), "all units alike", "所有单元都一样",
+_ALIKE = Mistake(partial(_draw, std=lambda fan_in, fan_out: 0.0), "all units alike", "所有单元都一样",
     "In layer {i} every unit has the same weights. They would get the same gradients and stay copies of each other; "
     "start from random values.",
     "第 {i} 层的所有单元权重相同，得到的梯度也会相同，永远互为副本。请从随机值出发。")
-_FADES = Mistake(
-    _drawn(lambda fan_in, fan_out: (1 / fan_in) ** 0.5), "the signal fades", "信号越来越弱",
+_FADES = Mistake(partial(_draw, std=lambda fan_in, fan_out: (1 / fan_in) ** 0.5), "the signal fades", "信号越来越弱",
     "In layer {i} of {num} (from {fan_in} to {fan_out} units) the signal has {size} times the size it should have. How "
     "does the variance of an output depend on the number of inputs, and how much of it does a ReLU let through?",
     "在第 {i} 层（共 {num} 层；这一层从 {fan_in} 个单元到 {fan_out} 个单元），信号的大小是应有的 {size} 倍。"
     "输出的方差怎样随输入的个数变化？ReLU 又让其中多少通过？")
-_GROWS = Mistake(
-    _drawn(lambda fan_in, fan_out: (2 / fan_out) ** 0.5), "the signal grows", "信号越来越强",
+_GROWS = Mistake(partial(_draw, std=lambda fan_in, fan_out: (2 / fan_out) ** 0.5), "the signal grows", "信号越来越强",
     "In layer {i} of {num} (from {fan_in} to {fan_out} units) the signal has {size} times the size it should have. A "
     "unit sums over its inputs: the more there are, the smaller each weight has to be.",
     "在第 {i} 层（共 {num} 层；这一层从 {fan_in} 个单元到 {fan_out} 个单元），信号的大小是应有的 {size} 倍。"
@@ -292,10 +286,10 @@ _GROWS = Mistake(
 
 @exercise("bugs.init", "init(net)", mistakes=[
     _ALIKE, _FADES, _GROWS,
-    Mistake(_drawn(lambda fan_in, fan_out: 0.01), *_FADES.words),
-    Mistake(_drawn(lambda fan_in, fan_out: 2 / fan_in), *_FADES.words),
-    Mistake(_drawn(lambda fan_in, fan_out: (2 / (fan_in + fan_out)) ** 0.5), *_FADES.words),  # Xavier
-    Mistake(_drawn(lambda fan_in, fan_out: 1.0), *_GROWS.words),
+    Mistake(partial(_draw, std=lambda fan_in, fan_out: 0.01), *_FADES.words),
+    Mistake(partial(_draw, std=lambda fan_in, fan_out: 2 / fan_in), *_FADES.words),
+    Mistake(partial(_draw, std=lambda fan_in, fan_out: (2 / (fan_in + fan_out)) ** 0.5), *_FADES.words),  # Xavier
+    Mistake(partial(_draw, std=lambda fan_in, fan_out: 1.0), *_GROWS.words),
 ])
 def _init(init):
     """Expect that the signal keeps its size; He et al. (2015), arXiv 1502.01852, section 2.2."""
@@ -324,32 +318,25 @@ def _init(init):
                "权重没有问题，但偏置不是 0。偏置让所有样本一起平移，不携带任何信号。")
 
 
-def _copied(weight=lambda W: W.T.clone(), bias=lambda b, old: b.clone()):
-    """Return an answer that sets these weights and biases."""
-    def same_start(params, net):
-        for layer, W, b in zip(_linears(net), params[0::2], params[1::2], strict=True):
-            layer.weight.data, layer.bias.data = weight(W.detach()), bias(b.detach(), layer.bias.detach())
-        return net
-    return same_start
+def _start(params, net, weight=lambda W: W.T.clone(), bias=lambda b, old: b.clone()):
+    for layer, W, b in zip(_linears(net), params[0::2], params[1::2], strict=True):
+        layer.weight.data, layer.bias.data = weight(W.detach()), bias(b.detach(), layer.bias.detach())
+    return net
 
 
-_NO_TRANSPOSE = Mistake(
-    _copied(torch.clone), "transpose forgotten", "忘了转置",
+_NO_TRANSPOSE = Mistake(partial(_start, weight=torch.clone), "transpose forgotten", "忘了转置",
     "Here W is square, so nothing crashed, but W was used as `X @ W`, and `nn.Linear` computes X @ weight.T.",
     "这里 W 是方阵，所以没有报错；但 W 的用法是 `X @ W`，而 `nn.Linear` 计算的是 X @ weight.T。")
-_OLD_WEIGHTS = Mistake(
-    lambda params, net: net, "weights not copied", "权重没有复制",
+_OLD_WEIGHTS = Mistake(lambda params, net: net, "weights not copied", "权重没有复制",
     "The weights of a Linear layer are still those it was made with.", "Linear 层的权重仍是新建时的那些。")
-_OLD_BIASES = Mistake(
-    _copied(bias=lambda b, old: old), "biases not copied", "偏置没有复制",
+_OLD_BIASES = Mistake(partial(_start, bias=lambda b, old: old), "biases not copied", "偏置没有复制",
     "The weights are the same now, but the biases are still those that the net was made with.",
     "权重已经一致，但偏置仍是网络新建时的那些。")
 _ZERO_BIASES = Mistake(
-    _copied(bias=lambda b, old: 0 * b), "biases not copied, set to 0", "偏置没有复制，而是设成了 0",
+    partial(_start, bias=lambda b, old: 0 * b), "biases not copied, set to 0", "偏置没有复制，而是设成了 0",
     "The weights are the same now, but the biases are 0, whatever `params` holds.",
     "权重已经一致，但不论 `params` 里是什么，偏置都是 0。")
-_SHARED = Mistake(
-    _copied(torch.t, lambda b, old: b), "one memory for both", "两者共用内存",
+_SHARED = Mistake(partial(_start, weight=torch.t, bias=lambda b, old: b), "one memory for both", "两者共用内存",
     "When `params` is trained, `net` changes too: they share their memory. Copy the values.",
     "训练 `params` 时，`net` 也跟着变：两者共用内存。请复制数值。")
 
@@ -377,11 +364,12 @@ def _same_start(same_start):
             name = f"net[{list(net).index(layer)}]"
             expect(layer.weight.shape == W.T.shape, "transpose forgotten", "忘了转置",
                    "W{i} is (inputs, outputs) and was used as `X @ W`; `nn.Linear` keeps (outputs, inputs).",
-                   "W{i} 的形状是（输入数，输出数），用法是 `X @ W`；`nn.Linear` 存放的却是（输出数，输入数）。", i=i)
+                   "W{i} 的形状是（输入数，输出数），用法是 `X @ W`；"
+                   "`nn.Linear` 存放的却是（输出数，输入数）。", i=i)
             expect_close(layer.weight, W.T, f"{name}.weight",
                          [Mistake(W, *_NO_TRANSPOSE.words), Mistake(start[2 * i - 2], *_OLD_WEIGHTS.words)])
             expect_close(layer.bias, b, f"{name}.bias",
-                         [Mistake(start[2 * i - 1], *_OLD_BIASES.words), Mistake(torch.zeros_like(b), *_ZERO_BIASES.words)])
+                         [Mistake(start[2 * i - 1], *_OLD_BIASES.words), Mistake(0 * b, *_ZERO_BIASES.words)])
         with torch.no_grad():
             for param in params:
                 param += 1.0
@@ -391,45 +379,46 @@ def _same_start(same_start):
 
 # A fair comparison --------------------------------------------------------------------------------
 
-def _compared(choose_net):
-    """Return an answer that gets each net so: a net of the seed, how to make one, and the seed's place are given."""
-    def compare(settings, seeds, make_net, fit):
-        results = {setting: [] for setting in settings}
-        for k, seed in enumerate(seeds):
-            net = _seeded(seed, make_net)
-            for setting in settings:
-                results[setting].append(fit(choose_net(net, make_net, k), setting))
-        return results
-    return compare
+
+def _compare(settings, seeds, make_net, fit, net_of):
+    """Compare on nets that `net_of` makes from one of the seed, `make_net`, and the seed's place in the list."""
+    results = {setting: [] for setting in settings}
+    for k, seed in enumerate(seeds):
+        net = _seeded(make_net, seed)
+        for setting in settings:
+            results[setting].append(fit(net_of(net, make_net, k), setting))
+    return results
 
 
-def _seeded(seed, make_net):
+def _seeded(make_net, seed):
     torch.manual_seed(seed)
     return make_net()
 
 
 _USED = Mistake(
-    _compared(lambda net, make_net, k: net), "goes on from used weights", "从用过的权重接着训练",
+    partial(_compare, net_of=lambda net, make_net, k: net), "goes on from used weights", "从用过的权重接着训练",
     "A network that had been trained with one setting was trained on with another. Each call of `fit` needs a net of "
     "its own, fresh from `make_net()`.",
     "用一种设置训练过的网络，又拿去用另一种设置训练。每次调用 `fit`，都要用 `make_net()` 为它新建网络。")
-_STARTS_DIFFER = Mistake(
-    _compared(lambda net, make_net, k: make_net()), "starts differ", "起点不同",
+_STARTS_DIFFER = Mistake(partial(_compare, net_of=lambda net, make_net, k: make_net()), "starts differ", "起点不同",
     "With one and the same seed, the networks of two settings started from other weights. Set the seed anew for each "
     "setting.",
     "随机种子相同，两种设置的网络却从不同的权重出发。每种设置之前都要重新设置随机种子。")
 _OTHER_DRAWS = Mistake(
-    _compared(lambda net, make_net, k: copy.deepcopy(net)), "same start, other random numbers", "起点相同，随机数不同",
+    partial(_compare, net_of=lambda net, make_net, k: copy.deepcopy(net)),
+    "same start, other random numbers", "起点相同，随机数不同",
     "The weights are the same, but while they train, two settings of one seed draw other random numbers, and so see "
     "other batches and masks. Set the seed anew for each setting.",
     "权重相同，但训练时，同一随机种子下的两种设置抽到的随机数不同，所以批量和掩码也不同。"
     "每种设置之前都要重新设置随机种子。")
 _ONE_SEED = Mistake(
-    _compared(lambda net, make_net, k: _seeded(0, make_net)), "the seeds are not used", "没有用上随机种子",
+    partial(_compare, net_of=lambda net, make_net, k: _seeded(make_net, 0)),
+    "the seeds are not used", "没有用上随机种子",
     "Seed {a} and seed {b} gave the same weights, so the results say nothing about luck. Use each entry of `seeds`.",
     "随机种子 {a} 和 {b} 得到了相同的权重，这样的结果看不出运气的影响。`seeds` 中的每一项都要用上。")
 _COUNTED_SEEDS = Mistake(
-    _compared(lambda net, make_net, k: _seeded(k, make_net)), "the seeds are not used", "没有用上随机种子",
+    partial(_compare, net_of=lambda net, make_net, k: _seeded(make_net, k)),
+    "the seeds are not used", "没有用上随机种子",
     "Asked once more for seed {a}, your code started from other weights than before. The seed itself should decide "
     "them, and not its place in the list.",
     "再次使用随机种子 {a}，起点的权重却与上次不同。权重应由随机种子本身决定，与它在列表中的位置无关。")
@@ -463,7 +452,7 @@ def _seen(compare, settings, seeds):
         return nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 2))
 
     def flat(net):
-        return torch.cat([p.detach().flatten() for p in net.parameters()])
+        return nn.utils.parameters_to_vector(net.parameters()).detach()
 
     def fit(net, setting):
         start, draws = flat(net), torch.rand(4)
@@ -498,29 +487,24 @@ def _seen(compare, settings, seeds):
 
 # Validation chooses, the test set judges ----------------------------------------------------------
 
-def _chosen(choose_from, judge=lambda validate, test: test):
-    """Return an answer that chooses so, and reports what this says of the chosen setting."""
-    def choose(settings, validate, test):
-        chosen = choose_from(settings, validate, test)
-        return chosen, judge(validate, test)(chosen)
-    return choose
+
+def _with_its(accuracy, setting):
+    return setting, accuracy(setting)
 
 
-_OPENED = Mistake(
-    _chosen(lambda settings, validate, test: max(settings, key=test)),
+_OPENED = Mistake(lambda settings, validate, test: _with_its(test, max(settings, key=test)),
     "test set opened more than once", "测试集不止打开一次",
     "`test` was called {num} times. Whatever is chosen by looking at the test set, the test set can no longer judge: "
     "choose first, then call it once.",
     "`test` 调用了 {num} 次。靠看测试集选出来的，测试集就再也无法评判：先选定，再调用一次。")
 _ANOTHER = Mistake(
-    _chosen(lambda settings, validate, test: sorted(settings, key=validate)[-2]), "another one is better", "还有更好的",
+    lambda settings, validate, test: _with_its(test, sorted(settings, key=validate)[-2]),
+    "another one is better", "还有更好的",
     "You chose {got}, with a validation accuracy of {low}; {want} has {high}.",
     "你选了 {got}，验证准确率是 {low}；而 {want} 有 {high}。")
-_LOWEST = Mistake(
-    _chosen(lambda settings, validate, test: min(settings, key=validate)),
+_LOWEST = Mistake(lambda settings, validate, test: _with_its(test, min(settings, key=validate)),
     "lowest instead of highest", "该取最高，却取了最低", *_ANOTHER.words[2:])
-_VALIDATION = Mistake(
-    _chosen(lambda settings, validate, test: max(settings, key=validate), lambda validate, test: validate),
+_VALIDATION = Mistake(lambda settings, validate, test: _with_its(validate, max(settings, key=validate)),
     "validation accuracy reported", "报告的是验证准确率",
     "The highest of several validation accuracies flatters: luck helped to choose it. Report what `test` says of the "
     "chosen setting.",
@@ -559,4 +543,5 @@ def _choose(choose):
                "两个返回值中的第一个应是给定的某种设置，你的是 {got}。", got=repr(chosen)[:40])
         expect(chosen == best, *(_LOWEST if chosen == ranked[0] else _ANOTHER).words, got=chosen, want=best,
                low=f"{valid[chosen]:.4f}", high=f"{valid[best]:.4f}")
-        expect_close(number(accuracy, f"{call}[1]"), test[best], f"{call}[1]", [Mistake(valid[best], *_VALIDATION.words)])
+        what = f"{call}[1]"
+        expect_close(number(accuracy, what), test[best], what, [Mistake(valid[best], *_VALIDATION.words)])

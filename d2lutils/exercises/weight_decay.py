@@ -4,6 +4,7 @@ import operator
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import torch
 from torch import nn
@@ -16,21 +17,19 @@ from d2lutils.checks.expect import (
     expect_close,
     number,
     returned,
-    short,
     tensor,
     unchanged,
 )
 
+_DTYPES = (torch.float32, torch.float64)
 _CUT_OFF = ("no gradient", "没有梯度",
             "The value of `{what}` is cut off from the weights, so training cannot feel it. Stay with tensors all the "
             "way: no `.item()`, `.data`, `.detach()` or `torch.no_grad()`.",
             "`{what}` 的值与权重之间断了计算图，对它求导影响不到权重。请自始至终使用张量：不要用 `.item()`、`.data`、"
             "`.detach()` 或 `torch.no_grad()`。")
 
-
 def _between(low: float, high: float) -> float:
     return low + (high - low) * float(torch.rand(()))
-
 
 def _pair(value: object, what: str) -> tuple:
     """Return the two values of an answer that must return two."""
@@ -43,12 +42,9 @@ def _pair(value: object, what: str) -> tuple:
 
 # The penalty --------------------------------------------------------------------------------------
 
-
 def _weights_with_gradient():
-    for shape, size in (((5,), 1), ((7, 3), 1), ((2, 3, 4), 1), ((1,), 1), ((3, 2), 0)):
-        for dtype in (torch.float32, torch.float64):
-            yield {"w": ((torch.randn(shape, dtype=dtype) + 0.5) * size).requires_grad_()}
-
+    for (shape, size), dtype in product((((5,), 1), ((7, 3), 1), ((2, 3, 4), 1), ((1,), 1), ((3, 2), 0)), _DTYPES):
+        yield {"w": ((torch.randn(shape, dtype=dtype) + 0.5) * size).requires_grad_()}
 
 def _expect_slope_w(answer, arguments, value):
     """Check that the gradient is w, which is what makes the penalty weight decay."""
@@ -62,28 +58,25 @@ def _expect_slope_w(answer, arguments, value):
            "w = 0 时，`l2_penalty(w)` 的梯度不是有限的数，因为平方根在零处不可导。直接把平方加起来，中途不要开根号。")
     expect_close(gradient, w, "the gradient of l2_penalty(w)")
 
-
-value_exercise(
-    "weight_decay.penalty", "l2_penalty(w)", inputs=_weights_with_gradient,
-    right=lambda w: w.square().sum() / 2, also=_expect_slope_w, mistakes=[
-        Mistake(lambda w: w.square().mean() / 2, "mean instead of sum", "该求和，却取了平均",
-                "You take the mean of the squares: the penalty then shrinks as the layer grows. Take their sum.",
-                "你对平方取了平均，层越大，惩罚项就越小。应求和。"),
-        Mistake(lambda w: w.square().sum(), "the half is missing", "漏了二分之一",
-                "The sum of squares is right; halve it.", "平方和是对的，还要减半。"),
-        Mistake(lambda w: w.norm() / 2, "norm instead of its square", "该用范数的平方，却用了范数",
-                "‖w‖² is the sum of the squares; you took its root as well.", "‖w‖² 就是平方和，你却又开了根号。"),
-        Mistake(lambda w: w.sum().square() / 2, "sum squared instead of squares summed", "该先平方再求和，次序反了",
-                "Square each weight first, then sum: in your order weights of opposite sign cancel.",
-                "先把每个权重平方，再求和：按你的次序，符号相反的权重会互相抵消。"),
-        Mistake(lambda w: w.abs().sum() / 2, "L1 instead of L2", "该用 L2，却用了 L1",
-                "You sum the absolute values, which is the L1 norm. Sum the squares.",
-                "你对绝对值求了和，这是 L1 范数。应对平方求和。"),
-    ])
+value_exercise("weight_decay.penalty", "l2_penalty(w)", inputs=_weights_with_gradient,
+               right=lambda w: w.square().sum() / 2, also=_expect_slope_w, mistakes=[
+    Mistake(lambda w: w.square().mean() / 2, "mean instead of sum", "该求和，却取了平均",
+            "You take the mean of the squares: the penalty then shrinks as the layer grows. Take their sum.",
+            "你对平方取了平均，层越大，惩罚项就越小。应求和。"),
+    Mistake(lambda w: w.square().sum(), "the half is missing", "漏了二分之一",
+            "The sum of squares is right; halve it.", "平方和是对的，还要减半。"),
+    Mistake(lambda w: w.norm() / 2, "norm instead of its square", "该用范数的平方，却用了范数",
+            "‖w‖² is the sum of the squares; you took its root as well.", "‖w‖² 就是平方和，你却又开了根号。"),
+    Mistake(lambda w: w.sum().square() / 2, "sum squared instead of squares summed", "该先平方再求和，次序反了",
+            "Square each weight first, then sum: in your order weights of opposite sign cancel.",
+            "先把每个权重平方，再求和：按你的次序，符号相反的权重会互相抵消。"),
+    Mistake(lambda w: w.abs().sum() / 2, "L1 instead of L2", "该用 L2，却用了 L1",
+            "You sum the absolute values, which is the L1 norm. Sum the squares.",
+            "你对绝对值求了和，这是 L1 范数。应对平方求和。"),
+])
 
 
 # Nets and the penalty of a net --------------------------------------------------------------------
-
 
 class _Scale(nn.Module):
     """Multiplies by a parameter without dimensions."""
@@ -95,14 +88,12 @@ class _Scale(nn.Module):
     def forward(self, X):
         return self.factor * X
 
-
 def _random_net(*layers: nn.Module) -> nn.Sequential:
     """Return the layers in double precision, no parameter at zero: a decayed bias must show."""
     net = nn.Sequential(*layers).double()
     for p in net.parameters():
         nn.init.normal_(p, mean=0.3, std=0.5)
     return net
-
 
 def _nets() -> list[nn.Sequential]:
     """Return nets for X of shape (B, 6) and 3 classes: deep, linear, and one with a kernel."""
@@ -115,19 +106,15 @@ def _nets() -> list[nn.Sequential]:
                     nn.Flatten(), nn.Linear(8, 3)),
     ]
 
-
 def _batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(size, 6, dtype=torch.float64), torch.randint(3, (size,))
-
 
 def _weights(net: nn.Module) -> list[nn.Parameter]:
     """Return what is decayed: matrices and kernels, not biases, nor BatchNorm's scale and shift."""
     return [p for p in net.parameters() if p.ndim > 1]
 
-
 def _penalty(weights: Iterable[torch.Tensor], lam: float) -> torch.Tensor:
     return lam * sum(w.square().sum() for w in weights) / 2
-
 
 _BIAS = ("bias decayed too", "偏置也衰减了",
          "Your penalty pulls at `{name}`, which has fewer than two dimensions. Leave out biases and BatchNorm's scale "
@@ -164,21 +151,19 @@ _PENALTIES = [  # each of the weights and λ
             "你对绝对值求了和，这是 L1 惩罚。应对平方求和，再减半。"),
 ]
 
-
 def _expect_pulls(names: list[str], parameters: list, pulls: list[torch.Tensor], lam: float) -> None:
     """Raise `Wrong` unless the penalty pulls at each weight by λw, and at nothing else."""
     leaves = [p.detach().clone().requires_grad_() for p in parameters if p.ndim > 1]
     usual = [torch.autograd.grad(mistake.gives(leaves, lam), leaves) for mistake in _PENALTIES]
-    among = iter(range(len(leaves)))
+    usual = zip(*usual, strict=True)
     for name, p, pull in zip(names, parameters, pulls, strict=True):
         felt = pull.abs().max() > 1e-9
         if p.ndim < 2:
             expect(not felt, *_BIAS, name=name)
-            continue
-        i = next(among)
-        expect(felt, *_LEFT_OUT, name=name)
-        expect_close(pull, lam * p, f"the gradient of the penalty at {name}",
-                     [replace(m, gives=gives[i]) for m, gives in zip(_PENALTIES, usual, strict=True)])
+        else:
+            expect(felt, *_LEFT_OUT, name=name)
+            mistakes = [replace(m, gives=gives) for m, gives in zip(_PENALTIES, next(usual), strict=True)]
+            expect_close(pull, lam * p, f"the gradient of the penalty at {name}", mistakes)
 
 
 # What is minimized --------------------------------------------------------------------------------
@@ -194,10 +179,8 @@ _NO_PENALTY = ("no penalty", "没有惩罚项",
                "With λ = {lam} your value is the cross-entropy alone. Add the penalty.",
                "λ = {lam} 时，你的值只有交叉熵。请加上惩罚项。")
 
-
 def _objective(net, X, y, lam, *, loss=cross_entropy, decayed=_weights, penalty=_penalty):
     return loss(net(X), y) + penalty(decayed(net), lam)
-
 
 @exercise("weight_decay.objective", "objective(net, X, y, lam)", [
     *(replace(m, gives=partial(_objective, penalty=m.gives)) for m in _PENALTIES),
@@ -243,17 +226,13 @@ def _objective_is_right(objective):
 
 # The update ---------------------------------------------------------------------------------------
 
-
 def _steps():
     """Yield w, grad, lr, λ: several shapes and dtypes, weights of both signs and one at zero."""
-    for shape in ((20,), (3, 5), (2, 3, 4)):
-        for dtype in (torch.float32, torch.float64):
-            w = torch.randn(shape, dtype=dtype) * 2
-            w.view(-1)[:3] = torch.tensor([0.0, 1.7, -0.6])
-            grad = torch.randn(shape, dtype=dtype)
-            for lam in (_between(0.1, 0.8), 0.0):
-                yield {"w": w, "grad": grad, "lr": _between(0.1, 0.6), "lam": lam}
-
+    for shape, dtype in product(((40,), (5, 7), (2, 4, 5)), _DTYPES):
+        w, grad = torch.randn(shape, dtype=dtype) * 2, torch.randn(shape, dtype=dtype)
+        w.view(-1)[:3] = torch.tensor([0.0, 1.7, -0.6])
+        for lam in (_between(0.1, 0.8), 0.0):
+            yield {"w": w, "grad": grad, "lr": _between(0.1, 0.6), "lam": lam}
 
 def _torch_sgd(w, grad, lr, lam):
     new = w.clone()
@@ -261,32 +240,29 @@ def _torch_sgd(w, grad, lr, lam):
     torch.optim.SGD([new], lr=lr, weight_decay=lam).step()
     return new
 
-
-value_exercise(
-    "weight_decay.update", "sgd_step(w, grad, lr, lam)", inputs=_steps, right=_torch_sgd,
-    returns=like("w"), shown=lambda w, grad, lr, lam: f"sgd_step(w, grad, {lr:.2f}, {lam:.2g})",
-    mistakes=[
-        Mistake(lambda w, grad, lr, lam: w - lr * grad, "no decay", "没有衰减",
-                "That is SGD without weight decay: λ plays no part. Add the gradient of λ/2 ‖w‖² to the gradient.",
-                "这是不带权重衰减的 SGD：λ 没有起作用。请把 λ/2 ‖w‖² 的梯度加到梯度上。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * grad - lam * w, "decay not scaled by lr", "衰减没有乘以学习率",
-                "You take λw off the weights in each step. The penalty's gradient is part of the gradient, so the "
-                "learning rate scales it too.",
-                "你每一步都从权重中减去 λw。惩罚项的梯度是梯度的一部分，所以也要乘以学习率。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad - lam * w), "weights grow", "权重在增大",
-                "With no gradient from the loss your weights grow. Mind the sign of the decay.",
-                "损失不给梯度时，你的权重会增大。注意衰减的符号。"),
-        Mistake(lambda w, grad, lr, lam: (1 - lr * lam) * (w - lr * grad), "decay after the step", "走完一步才衰减",
-                "You shrink the weights that the step has already moved. Decay the weights from before the step.",
-                "你缩小的是走完这一步之后的权重。应对走这一步之前的权重作衰减。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad + 2 * lam * w), "decay twice too strong", "衰减强了一倍",
-                "The gradient of λ/2 ‖w‖² has no factor 2: the half cancels it.",
-                "λ/2 ‖w‖² 的梯度里没有因子 2：它与二分之一抵消了。"),
-        Mistake(lambda w, grad, lr, lam: w + lr * (grad + lam * w), "uphill", "方向反了，在爬坡",
-                "You walk up the gradient. A step goes against it.", "你沿着梯度往上走。走一步应当逆着梯度。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * (1 - lam) * grad, "gradient decayed", "衰减了梯度",
-                "You shrink the gradient. It is the weight that decays.", "你缩小的是梯度。该衰减的是权重。"),
-    ])
+value_exercise("weight_decay.update", "sgd_step(w, grad, lr, lam)", inputs=_steps, right=_torch_sgd,
+               returns=like("w"), mistakes=[
+    Mistake(lambda w, grad, lr, lam: w - lr * grad, "no decay", "没有衰减",
+            "That is SGD without weight decay: λ plays no part. Add the gradient of λ/2 ‖w‖² to the gradient.",
+            "这是不带权重衰减的 SGD：λ 没有起作用。请把 λ/2 ‖w‖² 的梯度加到梯度上。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * grad - lam * w, "decay not scaled by lr", "衰减没有乘以学习率",
+            "You take λw off the weights in each step. The penalty's gradient is part of the gradient, so the learning "
+            "rate scales it too.",
+            "你每一步都从权重中减去 λw。惩罚项的梯度是梯度的一部分，所以也要乘以学习率。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad - lam * w), "weights grow", "权重在增大",
+            "With no gradient from the loss your weights grow. Mind the sign of the decay.",
+            "损失不给梯度时，你的权重会增大。注意衰减的符号。"),
+    Mistake(lambda w, grad, lr, lam: (1 - lr * lam) * (w - lr * grad), "decay after the step", "走完一步才衰减",
+            "You shrink the weights that the step has already moved. Decay the weights from before the step.",
+            "你缩小的是走完这一步之后的权重。应对走这一步之前的权重作衰减。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + 2 * lam * w), "decay twice too strong", "衰减强了一倍",
+            "The gradient of λ/2 ‖w‖² has no factor 2: the half cancels it.",
+            "λ/2 ‖w‖² 的梯度里没有因子 2：它与二分之一抵消了。"),
+    Mistake(lambda w, grad, lr, lam: w + lr * (grad + lam * w), "uphill", "方向反了，在爬坡",
+            "You walk up the gradient. A step goes against it.", "你沿着梯度往上走。走一步应当逆着梯度。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (1 - lam) * grad, "gradient decayed", "衰减了梯度",
+            "You shrink the gradient. It is the weight that decays.", "你缩小的是梯度。该衰减的是权重。"),
+])
 
 
 # Parameter groups ---------------------------------------------------------------------------------
@@ -310,11 +286,9 @@ _MISSING = ("a parameter is missing", "漏了一个参数",
             "does a parameter that is frozen for now.",
             "`{name}` 不属于任何参数组，所以永远不会学习。不算权重的参数也要归入某一组，暂时冻结的参数也一样。")
 
-
 def _groups(net, lam, spared=0.0):
     others = [p for p in net.parameters() if p.ndim < 2]
     return [{"params": _weights(net), "weight_decay": lam}, {"params": others, "weight_decay": spared}]
-
 
 @exercise("weight_decay.optimizer", "make_optimizer(net, lr, lam)", [
     Mistake(lambda net, lr, lam: torch.optim.SGD(net.parameters(), lr, weight_decay=lam), *_ALL_DECAYED),
@@ -350,7 +324,6 @@ def _optimizer_is_right(make_optimizer):
                 decayed, plain = old - lr * (grad + lam * old), old - lr * grad
                 expect_close(p, decayed if p.ndim > 1 else plain, f"optimizer.step(); {name}",
                              [Mistake(decayed, *_ALL_DECAYED), Mistake(plain, *_NOT_DECAYED)])
-
 
 def _expect_each_once(net: nn.Module, held: list) -> None:
     for name, p in net.named_parameters():
@@ -402,7 +375,6 @@ _REPORTS = [  # each of the batches' losses, penalties and sizes
             "你只报告了最后一个批量的损失。应累计整轮的损失。"),
 ]
 
-
 def _epoch(net, train_iter, loss, optimizer, lam, *, train_mode=True, clear=True, step=True,
            decayed=_weights, penalty=_penalty,
            report=lambda losses, penalties, sizes: (losses * sizes).sum() / sizes.sum()):
@@ -420,7 +392,6 @@ def _epoch(net, train_iter, loss, optimizer, lam, *, train_mode=True, clear=True
         rows.append([float(batch_loss), float(extra), len(y)])
     return report(*torch.tensor(rows, dtype=torch.float64).T)
 
-
 @exercise("weight_decay.fix_loop", "train_epoch(net, train_iter, loss, optimizer, lam)", [
     *(replace(m, gives=partial(_epoch, penalty=m.gives)) for m in _PENALTIES),
     *(replace(m, gives=partial(_epoch, report=m.gives)) for m in _REPORTS),
@@ -436,7 +407,6 @@ def _loop_is_right(train_epoch):
     """Check an epoch by the weights it leaves, the mode it trains in and the loss it reports."""
     _check_one_batch(train_epoch)
     _check_several_batches(train_epoch)
-
 
 def _check_one_batch(train_epoch):
     """With one batch nothing can pile up or be averaged wrongly: see what pulls, and how much."""
@@ -455,7 +425,6 @@ def _check_one_batch(train_epoch):
     _expect_pulls(names, before, pulls, lam)
     penalty = _penalty([w for w in before if w.ndim > 1], lam)
     _expect_reported(reported, loss.detach()[None], penalty[None], torch.tensor([7.0]))
-
 
 def _check_several_batches(train_epoch):
     """With several batches, the last one smaller, and momentum: see what the loop adds up."""
@@ -482,7 +451,6 @@ def _check_several_batches(train_epoch):
     expect_close(got, right, "net.parameters()", [Mistake(piled, *_PILED_UP), Mistake(unasked, *_OTHER_LOSS)])
     _expect_reported(reported, *measured)
 
-
 def _run_epoch(train_epoch, net, batches, loss, optimizer, lam) -> float:
     """Return what an answer reports for an epoch; raise `Wrong` unless it sets train mode."""
     modes = []
@@ -493,7 +461,6 @@ def _run_epoch(train_epoch, net, batches, loss, optimizer, lam) -> float:
     expect(all(modes), *_NOT_IN_TRAIN_MODE)
     return reported
 
-
 def _expect_reported(reported, *rows) -> None:
     losses, _, sizes = rows
     expect_close(reported, (losses * sizes).sum() / sizes.sum(), "train_epoch(…)",
@@ -502,11 +469,9 @@ def _expect_reported(reported, *rows) -> None:
 
 # Choosing λ ---------------------------------------------------------------------------------------
 
-
 def _runs_and_t():
     for shape in ((4, 3), (2, 8), (6, 2), (1, 5)):
         yield {"accuracy": 0.5 + 0.4 * torch.rand(shape, dtype=torch.float64), "t": _between(2.1, 4.5)}
-
 
 def _mean_and_half(value, call, arguments):
     """Return the parts of an answer: one number for each λ."""
@@ -514,43 +479,37 @@ def _mean_and_half(value, call, arguments):
     shape = arguments["accuracy"].shape[:1]
     return {"mean": tensor(mean, "mean", shape), "half_width": tensor(half, "half_width", shape)}
 
-
 def _interval(accuracy, t, *, spread=torch.std, power=0.5):
     return accuracy.mean(1), t * spread(accuracy, dim=1) / accuracy.shape[1] ** power
 
-
-value_exercise(
-    "weight_decay.interval", "mean_and_interval(accuracy, t)", inputs=_runs_and_t,
-    right=_interval, returns=_mean_and_half, mistakes=[
-        Mistake(lambda accuracy, t: (accuracy.mean(1) - _interval(accuracy, t)[1], _interval(accuracy, t)[1]),
-                "the ends of the interval", "给了置信区间的端点",
-                "You return where the interval begins. Return its middle, the mean, and how far it reaches to either "
-                "side.",
-                "你返回的是置信区间的起点。应返回它的中点，也就是均值，以及它向每一侧延伸多远。"),
-        Mistake(lambda accuracy, t: (accuracy.median(1).values, _interval(accuracy, t)[1]),
-                "median instead of mean", "该用均值，却用了中位数",
-                "That is the median of the seeds; take their mean.", "这是各随机种子的中位数，应取均值。"),
-        Mistake(partial(_interval, power=0), "spread instead of uncertainty", "给了离散程度，而不是不确定度",
-                "That says how much single runs scatter. A mean of n runs scatters less, by the factor √n.",
-                "这说的是单次运行有多分散。n 次运行的均值没有这么分散，要除以 √n。"),
-        Mistake(partial(_interval, spread=partial(torch.std, correction=0)),
-                "divided by n, not by n - 1", "该除以 n - 1，却除以了 n",
-                "The standard deviation of a few runs divides by n - 1: with n it is too small on average.",
-                "次数不多的运行，标准差要除以 n - 1：除以 n，平均来说偏小。"),
-        Mistake(lambda accuracy, t: _interval(accuracy, 1), "t is missing", "漏了 t",
-                "That is the standard error, s/√n. For a 95 % interval multiply it by t.",
-                "这是标准误 s/√n。要得到 95% 置信区间，还要乘以 t。"),
-        Mistake(partial(_interval, spread=torch.var),
-                "variance instead of standard deviation", "该用标准差，却用了方差",
-                "You use the variance; its root is the standard deviation.", "你用的是方差，它的平方根才是标准差。"),
-        Mistake(partial(_interval, power=1), "divided by n instead of √n", "该除以 √n，却除以了 n",
-                "The mean of n runs scatters less by the factor √n, not n.",
-                "n 次运行的均值，分散程度要除以 √n，而不是 n。"),
-        Mistake(lambda accuracy, t: _interval(accuracy, 2 * t), "whole width", "给了全宽",
-                "That is the width of the whole interval; return the reach to one side.",
-                "这是整个置信区间的宽度，应返回它向一侧延伸多远。"),
-    ])
-
+value_exercise("weight_decay.interval", "mean_and_interval(accuracy, t)", inputs=_runs_and_t, right=_interval,
+               returns=_mean_and_half, mistakes=[
+    Mistake(lambda accuracy, t: (accuracy.mean(1) - _interval(accuracy, t)[1], _interval(accuracy, t)[1]),
+            "the ends of the interval", "给了置信区间的端点",
+            "You return where the interval begins. Return its middle, the mean, and how far it reaches to either side.",
+            "你返回的是置信区间的起点。应返回它的中点，也就是均值，以及它向每一侧延伸多远。"),
+    Mistake(lambda accuracy, t: (accuracy.median(1).values, _interval(accuracy, t)[1]),
+            "median instead of mean", "该用均值，却用了中位数",
+            "That is the median of the seeds; take their mean.", "这是各随机种子的中位数，应取均值。"),
+    Mistake(partial(_interval, power=0), "spread instead of uncertainty", "给了离散程度，而不是不确定度",
+            "That says how much single runs scatter. A mean of n runs scatters less, by the factor √n.",
+            "这说的是单次运行有多分散。n 次运行的均值没有这么分散，要除以 √n。"),
+    Mistake(partial(_interval, spread=partial(torch.std, correction=0)),
+            "divided by n, not by n - 1", "该除以 n - 1，却除以了 n",
+            "The standard deviation of a few runs divides by n - 1: with n it is too small on average.",
+            "次数不多的运行，标准差要除以 n - 1：除以 n，平均来说偏小。"),
+    Mistake(lambda accuracy, t: _interval(accuracy, 1), "t is missing", "漏了 t",
+            "That is the standard error, s/√n. For a 95 % interval multiply it by t.",
+            "这是标准误 s/√n。要得到 95% 置信区间，还要乘以 t。"),
+    Mistake(partial(_interval, spread=torch.var), "variance instead of standard deviation", "该用标准差，却用了方差",
+            "You use the variance; its root is the standard deviation.", "你用的是方差，它的平方根才是标准差。"),
+    Mistake(partial(_interval, power=1), "divided by n instead of √n", "该除以 √n，却除以了 n",
+            "The mean of n runs scatters less by the factor √n, not n.",
+            "n 次运行的均值，分散程度要除以 √n，而不是 n。"),
+    Mistake(lambda accuracy, t: _interval(accuracy, 2 * t), "whole width", "给了全宽",
+            "That is the width of the whole interval; return the reach to one side.",
+            "这是整个置信区间的宽度，应返回它向一侧延伸多远。"),
+])
 
 def _ties_and_near_ties():
     for round_ in range(24):
@@ -565,156 +524,138 @@ def _ties_and_near_ties():
             accuracy[min(best, other), 0] += 1 / 4096  # nearly a tie, and the smaller λ is better
         yield {"lams": lams, "valid_accuracy": accuracy}
 
-
 def _last_best(lams, scores):
     return lams[max(i for i, score in enumerate(scores) if score == scores.max())]
-
 
 _NO_TIE = ("not an exact tie", "并非完全相等",
            "You take the larger λ where two means are almost equal. Only exactly equal means are a tie; otherwise the "
            "higher one wins, by however little.",
            "两个均值几乎相等时，你取了较大的 λ。只有均值完全相等才算并列；否则哪怕只高一点，也以较高的为准。")
 
-value_exercise(
-    "weight_decay.choose_lambda", "choose_lambda(lams, valid_accuracy)", inputs=_ties_and_near_ties,
-    right=lambda lams, accuracy: _last_best(lams, accuracy.mean(1)), together=True,
-    shown=lambda lams, valid_accuracy: f"choose_lambda({short(lams)}, {short(valid_accuracy.tolist())})",
-    mistakes=[
-        Mistake(lambda lams, accuracy: lams.index(_last_best(lams, accuracy.mean(1))),
-                "index instead of λ", "该给 λ，却给了下标",
-                "You return the place of the best λ in the list. Return the λ that stands there.",
-                "你返回的是最佳 λ 在列表中的位置。应返回那个位置上的 λ。"),
-        Mistake(lambda lams, accuracy: accuracy.mean(1).max(), "accuracy instead of λ", "该给 λ，却给了准确率",
-                "You return the best mean accuracy. Return the λ that reached it.",
-                "你返回的是最高的平均准确率。应返回取得它的那个 λ。"),
-        Mistake(lambda lams, accuracy: lams[accuracy.amax(1).argmax()], "best single run", "只看了最好的一次运行",
-                "You pick the λ of the luckiest run. Take the mean over the seeds first.",
-                "你选的是最走运的那次运行的 λ。应先对随机种子取平均。"),
-        Mistake(lambda lams, accuracy: lams[accuracy.mean(1).argmax()], "smaller λ of a tie", "相等时取了较小的 λ",
-                "Where two λ have the same mean you take the smaller; the larger one was asked for.",
-                "两个 λ 的均值相同时，你取了较小的；题目要的是较大的。"),
-        Mistake(lambda lams, accuracy: _last_best(lams, accuracy.mean(1) > accuracy.mean(1).max() - 1e-3), *_NO_TIE),
-        Mistake(lambda lams, accuracy: _last_best(lams, accuracy.mean(1).round(decimals=3)), *_NO_TIE),
-        Mistake(lambda lams, accuracy: lams[accuracy.mean(1).argmin()], "worst λ", "取了最差的 λ",
-                "You take the lowest accuracy; take the highest.", "你取了最低的准确率，应取最高的。"),
-    ])
+value_exercise("weight_decay.choose_lambda", "choose_lambda(lams, valid_accuracy)",
+               inputs=_ties_and_near_ties, right=lambda lams, accuracy: _last_best(lams, accuracy.mean(1)),
+               together=True, mistakes=[
+    Mistake(lambda lams, accuracy: lams.index(_last_best(lams, accuracy.mean(1))),
+            "index instead of λ", "该给 λ，却给了下标",
+            "You return the place of the best λ in the list. Return the λ that stands there.",
+            "你返回的是最佳 λ 在列表中的位置。应返回那个位置上的 λ。"),
+    Mistake(lambda lams, accuracy: accuracy.mean(1).max(), "accuracy instead of λ", "该给 λ，却给了准确率",
+            "You return the best mean accuracy. Return the λ that reached it.",
+            "你返回的是最高的平均准确率。应返回取得它的那个 λ。"),
+    Mistake(lambda lams, accuracy: lams[accuracy.amax(1).argmax()], "best single run", "只看了最好的一次运行",
+            "You pick the λ of the luckiest run. Take the mean over the seeds first.",
+            "你选的是最走运的那次运行的 λ。应先对随机种子取平均。"),
+    Mistake(lambda lams, accuracy: lams[accuracy.mean(1).argmax()], "smaller λ of a tie", "相等时取了较小的 λ",
+            "Where two λ have the same mean you take the smaller; the larger one was asked for.",
+            "两个 λ 的均值相同时，你取了较小的；题目要的是较大的。"),
+    Mistake(lambda lams, accuracy: _last_best(lams, accuracy.mean(1) > accuracy.mean(1).max() - 1e-3), *_NO_TIE),
+    Mistake(lambda lams, accuracy: _last_best(lams, accuracy.mean(1).round(decimals=3)), *_NO_TIE),
+    Mistake(lambda lams, accuracy: lams[accuracy.mean(1).argmin()], "worst λ", "取了最差的 λ",
+            "You take the lowest accuracy; take the highest.", "你取了最低的准确率，应取最高的。"),
+])
 
 
 # L1 and the Frobenius norm ------------------------------------------------------------------------
-
 
 def _l1_step(w, grad, lr, lam):
     leaf = w.clone().requires_grad_()  # autograd takes 0 as the slope at 0
     (slope,) = torch.autograd.grad(lam * leaf.abs().sum(), leaf)
     return w - lr * (grad + slope)
 
-
 _PULLED = ("At w = 0 your penalty still pulls. Take 0 as the slope of |w| there.",
            "在 w = 0 处，你的惩罚项仍在拉。|w| 在那里的斜率取 0。")
 
-value_exercise(
-    "weight_decay.l1_step", "l1_step(w, grad, lr, lam)", inputs=_steps, right=_l1_step,
-    returns=like("w"), shown=lambda w, grad, lr, lam: f"l1_step(w, grad, {lr:.2f}, {lam:.2g})",
-    mistakes=[
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * w), "L2 instead of L1", "该用 L1，却用了 L2",
-                "You pull at each weight in proportion to its size: that is L2. The slope of |w| does not depend on "
-                "the size of w.",
-                "你拉每个权重的力与它的大小成正比：这是 L2。|w| 的斜率与 w 的大小无关。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * grad, "no penalty", "没有惩罚项",
-                "λ plays no part in your step.", "λ 在你的更新里不起作用。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * grad - lam * w.sign(), "decay not scaled by lr", "衰减没有乘以学习率",
-                "The penalty's gradient is part of the gradient: the learning rate scales it too.",
-                "惩罚项的梯度是梯度的一部分，也要乘以学习率。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad - lam * w.sign()), "weights grow", "权重在增大",
-                "With no gradient from the loss your weights move away from zero. Mind the sign.",
-                "损失不给梯度时，你的权重会远离零。注意符号。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam), "always downwards", "总是往下拉",
-                "You pull every weight down. A negative weight is pulled up, towards zero.",
-                "你把每个权重都往下拉。负的权重应当往上拉，拉向零。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * w.abs()),
-                "|w| instead of its slope", "该用 |w| 的斜率，却用了 |w|",
-                "You put |w| itself into the step; what belongs there is its derivative.",
-                "你把 |w| 本身放进了更新里，该放的是它的导数。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * grad.sign()), "sign of the gradient", "用了梯度的符号",
-                "You take the sign of the gradient; the penalty depends on w alone.",
-                "你取的是梯度的符号，而惩罚项只取决于 w。"),
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * (2.0 * (w >= 0) - 1).to(w.dtype)),
-                "pulled at zero", "在零处仍往下拉", *_PULLED),
-        Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * (2.0 * (w > 0) - 1).to(w.dtype)),
-                "pushed at zero", "在零处仍往上推", *_PULLED),
-    ])
-
+value_exercise("weight_decay.l1_step", "l1_step(w, grad, lr, lam)", inputs=_steps, right=_l1_step,
+               returns=like("w"), mistakes=[
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * w), "L2 instead of L1", "该用 L1，却用了 L2",
+            "You pull at each weight in proportion to its size: that is L2. The slope of |w| does not depend on the "
+            "size of w.",
+            "你拉每个权重的力与它的大小成正比：这是 L2。|w| 的斜率与 w 的大小无关。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * grad, "no penalty", "没有惩罚项",
+            "λ plays no part in your step.", "λ 在你的更新里不起作用。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * grad - lam * w.sign(), "decay not scaled by lr", "衰减没有乘以学习率",
+            "The penalty's gradient is part of the gradient: the learning rate scales it too.",
+            "惩罚项的梯度是梯度的一部分，也要乘以学习率。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad - lam * w.sign()), "weights grow", "权重在增大",
+            "With no gradient from the loss your weights move away from zero. Mind the sign.",
+            "损失不给梯度时，你的权重会远离零。注意符号。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam), "always downwards", "总是往下拉",
+            "You pull every weight down. A negative weight is pulled up, towards zero.",
+            "你把每个权重都往下拉。负的权重应当往上拉，拉向零。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * w.abs()),
+            "|w| instead of its slope", "该用 |w| 的斜率，却用了 |w|",
+            "You put |w| itself into the step; what belongs there is its derivative.",
+            "你把 |w| 本身放进了更新里，该放的是它的导数。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * grad.sign()), "sign of the gradient", "用了梯度的符号",
+            "You take the sign of the gradient; the penalty depends on w alone.",
+            "你取的是梯度的符号，而惩罚项只取决于 w。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * (2.0 * (w >= 0) - 1).to(w.dtype)),
+            "pulled at zero", "在零处仍往下拉", *_PULLED),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * (2.0 * (w > 0) - 1).to(w.dtype)),
+            "pushed at zero", "在零处仍往上推", *_PULLED),
+])
 
 def _weights_and_thresholds():
-    """Yield weights and t, with weights on either side of t, at zero and at t itself; also t = 0."""
-    for shape in ((40,), (6, 9), (2, 3, 5)):
-        for dtype in (torch.float32, torch.float64):
-            w, t = torch.randn(shape, dtype=dtype), _between(0.3, 0.9)
-            w.view(-1)[:4] = torch.tensor([0.0, t / 2, -t / 2, -2 * t])
-            yield {"w": w, "t": t}
-            yield {"w": w, "t": 0.0}
+    """Yield weights on either side of t, and at zero; also t = 0."""
+    for shape, dtype in product(((40,), (6, 9), (2, 4, 5)), _DTYPES):
+        w, t = torch.randn(shape, dtype=dtype), _between(0.3, 0.9)
+        w.view(-1)[:4] = torch.tensor([0.0, t / 2, -t / 2, -2 * t])
+        yield {"w": w, "t": t}
+        yield {"w": w, "t": 0.0}
 
-
-value_exercise(
-    "weight_decay.soft_threshold", "soft_threshold(w, t)", inputs=_weights_and_thresholds,
-    right=softshrink,
-    returns=lambda value, call, arguments: tensor(value, call, arguments["w"].shape),
-    shown=lambda w, t: f"soft_threshold(w, {t:.2g})", mistakes=[
-        Mistake(lambda w, t: w - t * w.sign(), "crosses zero", "越过了零",
-                "A weight whose size is less than t jumps to the other side of zero. It should stop at zero.",
-                "大小不到 t 的权重跳到了零的另一边。它应停在零。"),
-        Mistake(lambda w, t: w.masked_fill(w.abs() <= t, 0), "hard threshold", "硬阈值",
-                "Small weights become zero, but the others stay as they were. They, too, move by t towards zero.",
-                "小的权重变成了零，其余的却原样不动。它们也应向零移动 t。"),
-        Mistake(lambda w, t: torch.where(w.abs() <= t, w, w - t * w.sign()), "small weights stay", "小的权重没有变",
-                "Weights whose size is at most t should become exactly zero; yours stay.",
-                "大小不超过 t 的权重应恰好变成零，你的却没有变。"),
-        Mistake(lambda w, t: (w.abs() - t).clamp(min=0), "sign lost", "丢了符号",
-                "Negative weights come out positive. Give each its own sign back.",
-                "负的权重变成了正的。请把各自的符号还给它们。"),
-        Mistake(lambda w, t: (w - t).clamp(min=0), "negative weights become zero", "负的权重变成了零",
-                "Every negative weight becomes zero. One below -t moves up by t.",
-                "负的权重全都变成了零。小于 -t 的应向上移动 t。"),
-        Mistake(lambda w, t: w.clamp(-t, t), "clipped", "截断了",
-                "You cut off what is larger than t. Take t off each size instead, and stop at zero.",
-                "你把大于 t 的部分截掉了。应从每个权重的大小中减去 t，减到零为止。"),
-    ])
-
+value_exercise("weight_decay.soft_threshold", "soft_threshold(w, t)", inputs=_weights_and_thresholds,
+               right=softshrink, returns=lambda value, call, arguments: tensor(value, call, arguments["w"].shape),
+               mistakes=[
+    Mistake(lambda w, t: w - t * w.sign(), "crosses zero", "越过了零",
+            "A weight whose size is less than t jumps to the other side of zero. It should stop at zero.",
+            "大小不到 t 的权重跳到了零的另一边。它应停在零。"),
+    Mistake(lambda w, t: w.masked_fill(w.abs() <= t, 0), "hard threshold", "硬阈值",
+            "Small weights become zero, but the others stay as they were. They, too, move by t towards zero.",
+            "小的权重变成了零，其余的却原样不动。它们也应向零移动 t。"),
+    Mistake(lambda w, t: torch.where(w.abs() <= t, w, w - t * w.sign()), "small weights stay", "小的权重没有变",
+            "Weights whose size is at most t should become exactly zero; yours stay.",
+            "大小不超过 t 的权重应恰好变成零，你的却没有变。"),
+    Mistake(lambda w, t: (w.abs() - t).clamp(min=0), "sign lost", "丢了符号",
+            "Negative weights come out positive. Give each its own sign back.",
+            "负的权重变成了正的。请把各自的符号还给它们。"),
+    Mistake(lambda w, t: (w - t).clamp(min=0), "negative weights become zero", "负的权重变成了零",
+            "Every negative weight becomes zero. One below -t moves up by t.",
+            "负的权重全都变成了零。小于 -t 的应向上移动 t。"),
+    Mistake(lambda w, t: w.clamp(-t, t), "clipped", "截断了",
+            "You cut off what is larger than t. Take t off each size instead, and stop at zero.",
+            "你把大于 t 的部分截掉了。应从每个权重的大小中减去 t，减到零为止。"),
+])
 
 def _matrices():
-    for shape in ((5, 5), (4, 7), (7, 4), (1, 6), (6, 1)):
-        for dtype in (torch.float32, torch.float64):
-            yield {"W": torch.randn(shape, dtype=dtype) + 0.3}
+    for shape, dtype in product(((5, 5), (4, 7), (7, 4), (1, 6), (6, 1)), _DTYPES):
+        yield {"W": torch.randn(shape, dtype=dtype) + 0.3}
 
-
-value_exercise(
-    "weight_decay.frobenius", "squared_frobenius(W)", inputs=_matrices,
-    right=lambda W: torch.linalg.matrix_norm(W) ** 2, mistakes=[
-        Mistake(torch.linalg.matrix_norm, "root taken", "多开了根号",
-                "That is ‖W‖, the root. Asked for is the squared norm.", "这是 ‖W‖，已经开了根号。题目要的是平方范数。"),
-        Mistake(lambda W: (W.T @ W).sum(), "all entries of the product", "加了乘积的所有元素",
-                "You sum all entries of the product. Its diagonal holds the squared lengths of the columns; what "
-                "stands beside it does not belong to the norm.",
-                "你把乘积的所有元素都加了起来。对角线上是各列长度的平方，对角线以外的不属于范数。"),
-        Mistake(lambda W: torch.linalg.matrix_norm(W, 2) ** 2, "spectral norm", "谱范数",
-                "That is the square of the spectral norm, the largest singular value. The squared Frobenius norm adds "
-                "up the squares of all singular values.",
-                "这是谱范数（即最大奇异值）的平方。弗罗贝尼乌斯范数的平方则是所有奇异值的平方和。"),
-        Mistake(lambda W: W.square().mean(), "mean instead of sum", "该求和，却取了平均",
-                "You take the mean of the squared entries; take their sum.", "你对元素的平方取了平均，应求和。"),
-        Mistake(lambda W: W.square().sum() / 2, "halved", "多除了一个 2",
-                "The norm itself has no ½: that belongs to the penalty.", "范数本身没有 ½：它属于惩罚项。"),
-        Mistake(lambda W: W.sum() ** 2, "sum squared instead of squares summed", "该先平方再求和，次序反了",
-                "Square each entry first, then sum.", "先把每个元素平方，再求和。"),
-        Mistake(lambda W: (W @ W).trace(), "not transposed", "没有转置",
-                "tr(WW) multiplies each entry with its mirror image across the diagonal. One of the two factors is "
-                "transposed.",
-                "tr(WW) 是每个元素与它关于对角线的镜像相乘。两个因子中有一个要转置。"),
-    ])
+value_exercise("weight_decay.frobenius", "squared_frobenius(W)", inputs=_matrices,
+               right=lambda W: torch.linalg.matrix_norm(W) ** 2, mistakes=[
+    Mistake(torch.linalg.matrix_norm, "root taken", "多开了根号",
+            "That is ‖W‖, the root. Asked for is the squared norm.", "这是 ‖W‖，已经开了根号。题目要的是平方范数。"),
+    Mistake(lambda W: (W.T @ W).sum(), "all entries of the product", "加了乘积的所有元素",
+            "You sum all entries of the product. Its diagonal holds the squared lengths of the columns; what stands "
+            "beside it does not belong to the norm.",
+            "你把乘积的所有元素都加了起来。对角线上是各列长度的平方，对角线以外的不属于范数。"),
+    Mistake(lambda W: torch.linalg.matrix_norm(W, 2) ** 2, "spectral norm", "谱范数",
+            "That is the square of the spectral norm, the largest singular value. The squared Frobenius norm adds up "
+            "the squares of all singular values.",
+            "这是谱范数（即最大奇异值）的平方。弗罗贝尼乌斯范数的平方则是所有奇异值的平方和。"),
+    Mistake(lambda W: W.square().mean(), "mean instead of sum", "该求和，却取了平均",
+            "You take the mean of the squared entries; take their sum.", "你对元素的平方取了平均，应求和。"),
+    Mistake(lambda W: W.square().sum() / 2, "halved", "多除了一个 2",
+            "The norm itself has no ½: that belongs to the penalty.", "范数本身没有 ½：它属于惩罚项。"),
+    Mistake(lambda W: W.sum() ** 2, "sum squared instead of squares summed", "该先平方再求和，次序反了",
+            "Square each entry first, then sum.", "先把每个元素平方，再求和。"),
+    Mistake(lambda W: (W @ W).trace(), "not transposed", "没有转置",
+            "tr(WW) multiplies each entry with its mirror image across the diagonal. One of the two factors is "
+            "transposed.",
+            "tr(WW) 是每个元素与它关于对角线的镜像相乘。两个因子中有一个要转置。"),
+])
 
 
 # Other ways, and beliefs --------------------------------------------------------------------------
-
 
 def _curves():
     """Yield losses that fall and then rise, unevenly, in exact steps: ties are ties."""
@@ -724,7 +665,6 @@ def _curves():
             rises = torch.randint(-2, 4, (int(torch.randint(0, 8, ())),))
             losses = 3 + torch.cat([falls, rises]).cumsum(0) / 16
             yield {"valid_loss": losses.tolist(), "patience": patience}
-
 
 def _stop(losses, patience, *, better=operator.lt, against_last=False, reset=True) -> tuple[int, int]:
     """Return the epoch to keep and the last one trained; the options are usual mistakes."""
@@ -739,84 +679,73 @@ def _stop(losses, patience, *, better=operator.lt, against_last=False, reset=Tru
             break
     return best + 1, i + 1
 
-
 def _two_epochs(value, call, arguments):
     best, stop = _pair(value, call)
     return torch.tensor([number(best, "best_epoch"), number(stop, "stop_epoch")])
 
-
-value_exercise(
-    "weight_decay.early_stopping", "early_stopping(valid_loss, patience)", inputs=_curves,
-    right=_stop, returns=_two_epochs, together=True,
-    shown=lambda valid_loss, patience: f"early_stopping({short(valid_loss)}, {patience})",
-    mistakes=[
-        Mistake(lambda losses, patience: [epoch - 1 for epoch in _stop(losses, patience)],
-                "epochs counted from 0", "轮次从 0 数起",
-                "Your epochs begin at 0; the first one is epoch 1.", "你的轮次从 0 开始；第一轮应是第 1 轮。"),
-        Mistake(lambda losses, patience: _stop(losses, patience)[::-1], "the two swapped", "两个值弄反了",
-                "Return the epoch to keep first, then the epoch at which training stops.",
-                "先返回保留哪一轮，再返回训练停在哪一轮。"),
-        Mistake(lambda losses, patience: 2 * _stop(losses, patience)[1:], "keeps the last epoch", "保留了最后一轮",
-                "You keep the weights of the epoch at which training stopped. Keep those of the epoch with the lowest "
-                "loss so far.",
-                "你保留的是训练停止那一轮的权重。应保留迄今损失最低那一轮的权重。"),
-        Mistake(lambda losses, patience: _stop(losses, len(losses)), "never stops", "从不停止",
-                "You look at the whole curve. Training stops as soon as `patience` epochs in a row were no better than "
-                "the best; nobody sees what would have come after.",
-                "你看了整条曲线。只要连续 `patience` 轮都没有好过最佳值，训练就停止；此后会怎样，谁也看不到。"),
-        Mistake(lambda losses, patience: (_stop(losses, len(losses))[0], _stop(losses, patience)[1]),
-                "looks past the stop", "用到了停止之后的结果",
-                "The epoch you keep can lie after the stop, where nothing was trained any more.",
-                "你保留的那一轮可能在停止之后，可那时训练已经停了，不会有这一轮的权重。"),
-        Mistake(lambda losses, patience: _stop(losses, patience + 1), "stops one epoch late", "晚停了一轮",
-                "You wait for one epoch more than `patience` says.", "你比 `patience` 规定的多等了一轮。"),
-        Mistake(partial(_stop, better=operator.le), "a tie counts as better", "把相等当成了更好",
-                "An epoch with the same loss as the best is no improvement: keep the earlier one, and go on counting.",
-                "损失与最佳值相等，不算改进：保留较早的那一轮，继续计数。"),
-        Mistake(partial(_stop, against_last=True), "compared with the epoch before", "与前一轮比较",
-                "You compare each epoch with the one before. Compare with the best so far.",
-                "你拿每一轮与前一轮比较。应与迄今最好的比较。"),
-        Mistake(partial(_stop, reset=False), "count never reset", "计数从不清零",
-                "You count all epochs without an improvement. A new best starts the count anew.",
-                "你累计了所有没有改进的轮次。一出现新的最佳值，就要从头计数。"),
-    ])
-
+value_exercise("weight_decay.early_stopping", "early_stopping(valid_loss, patience)", inputs=_curves,
+               right=_stop, returns=_two_epochs, together=True, mistakes=[
+    Mistake(lambda losses, patience: [epoch - 1 for epoch in _stop(losses, patience)],
+            "epochs counted from 0", "轮次从 0 数起",
+            "Your epochs begin at 0; the first one is epoch 1.", "你的轮次从 0 开始；第一轮应是第 1 轮。"),
+    Mistake(lambda losses, patience: _stop(losses, patience)[::-1], "the two swapped", "两个值弄反了",
+            "Return the epoch to keep first, then the epoch at which training stops.",
+            "先返回保留哪一轮，再返回训练停在哪一轮。"),
+    Mistake(lambda losses, patience: 2 * _stop(losses, patience)[1:], "keeps the last epoch", "保留了最后一轮",
+            "You keep the weights of the epoch at which training stopped. Keep those of the epoch with the lowest loss "
+            "so far.",
+            "你保留的是训练停止那一轮的权重。应保留迄今损失最低那一轮的权重。"),
+    Mistake(lambda losses, patience: _stop(losses, len(losses)), "never stops", "从不停止",
+            "You look at the whole curve. Training stops as soon as `patience` epochs in a row were no better than the "
+            "best; nobody sees what would have come after.",
+            "你看了整条曲线。只要连续 `patience` 轮都没有好过最佳值，训练就停止；此后会怎样，谁也看不到。"),
+    Mistake(lambda losses, patience: (_stop(losses, len(losses))[0], _stop(losses, patience)[1]),
+            "looks past the stop", "用到了停止之后的结果",
+            "The epoch you keep can lie after the stop, where nothing was trained any more.",
+            "你保留的那一轮可能在停止之后，可那时训练已经停了，不会有这一轮的权重。"),
+    Mistake(lambda losses, patience: _stop(losses, patience + 1), "stops one epoch late", "晚停了一轮",
+            "You wait for one epoch more than `patience` says.", "你比 `patience` 规定的多等了一轮。"),
+    Mistake(partial(_stop, better=operator.le), "a tie counts as better", "把相等当成了更好",
+            "An epoch with the same loss as the best is no improvement: keep the earlier one, and go on counting.",
+            "损失与最佳值相等，不算改进：保留较早的那一轮，继续计数。"),
+    Mistake(partial(_stop, against_last=True), "compared with the epoch before", "与前一轮比较",
+            "You compare each epoch with the one before. Compare with the best so far.",
+            "你拿每一轮与前一轮比较。应与迄今最好的比较。"),
+    Mistake(partial(_stop, reset=False), "count never reset", "计数从不清零",
+            "You count all epochs without an improvement. A new best starts the count anew.",
+            "你累计了所有没有改进的轮次。一出现新的最佳值，就要从头计数。"),
+])
 
 def _beliefs():
     for _ in range(4):
         yield {"noise_std": _between(0.2, 0.8), "prior_std": _between(1.2, 3.0),
                "num_examples": int(torch.randint(12, 60, ()))}
 
-
-value_exercise(
-    "weight_decay.lambda_of_prior", "lambda_of_prior(noise_std, prior_std, num_examples)",
-    inputs=_beliefs, right=lambda noise, prior, n: noise**2 / prior**2 / n, atol=0.0,
-    shown=lambda **given: "lambda_of_prior({noise_std:.3f}, {prior_std:.3f}, {num_examples})".format(**given),
-    mistakes=[
-        Mistake(lambda noise, prior, n: noise**2 / prior**2, "number of examples missing", "漏了样本数",
-                "That λ fits a loss that is summed over the examples. Ours is a mean, so the belief weighs less the "
-                "more examples there are.",
-                "这个 λ 适用于对样本求和的损失。我们的损失是平均值，所以样本越多，先验所占的比重越小。"),
-        Mistake(lambda noise, prior, n: n * noise**2 / prior**2, "multiplied by the number of examples", "多乘了样本数",
-                "With more examples a belief should matter less, and your λ grows.",
-                "样本越多，先验的作用应当越小，你的 λ 却在增大。"),
-        Mistake(lambda noise, prior, n: noise / prior / n, "standard deviations not squared", "标准差没有平方",
-                "The logarithm of a normal density contains the variance: both standard deviations are squared.",
-                "正态密度的对数里出现的是方差：两个标准差都要平方。"),
-        Mistake(lambda noise, prior, n: 1 / prior**2 / n, "noise missing", "漏了噪声",
-                "Your λ does not depend on the noise. The noisier the labels, the less they say against the belief.",
-                "你的 λ 与噪声无关。标签的噪声越大，数据就越不足以推翻先验，λ 应当越大。"),
-        Mistake(lambda noise, prior, n: prior**2 / noise**2 / n, "upside down", "分子分母颠倒了",
-                "A narrower prior is a stronger belief, so its λ is larger; yours is smaller.",
-                "先验越窄，信念越强，λ 也就越大；你的却越小。"),
-        Mistake(lambda noise, prior, n: n * prior**2 / noise**2, "the inverse", "成了倒数",
-                "That is 1/λ. Divide the negative log-posterior so that the mean of ½ (y - ŷ)² stands alone, and read "
-                "off what stands before ½ ‖w‖².",
-                "这是 1/λ。请给负对数后验除以适当的数，使 ½ (y - ŷ)² 的平均前面没有系数，再看 ½ ‖w‖² 前面是什么。"),
-        Mistake(lambda noise, prior, n: noise**2 / prior**2 / n / 2, "the half counted twice", "二分之一算了两次",
-                "Our penalty is λ/2 ‖w‖²: the half is already there.",
-                "我们的惩罚项是 λ/2 ‖w‖²：二分之一已经在里面了。"),
-        Mistake(lambda noise, prior, n: 2 * noise**2 / prior**2 / n, "the half is missing", "漏了二分之一",
-                "Our penalty is λ/2 ‖w‖², with a half, and so is the loss: they cancel.",
-                "我们的惩罚项 λ/2 ‖w‖² 带有二分之一，损失也带有：两者抵消。"),
-    ])
+value_exercise("weight_decay.lambda_of_prior", "lambda_of_prior(noise_std, prior_std, num_examples)",
+               inputs=_beliefs, right=lambda noise, prior, n: noise**2 / prior**2 / n, atol=0.0, mistakes=[
+    Mistake(lambda noise, prior, n: noise**2 / prior**2, "number of examples missing", "漏了样本数",
+            "That λ fits a loss that is summed over the examples. Ours is a mean, so the belief weighs less the more "
+            "examples there are.",
+            "这个 λ 适用于对样本求和的损失。我们的损失是平均值，所以样本越多，先验所占的比重越小。"),
+    Mistake(lambda noise, prior, n: n * noise**2 / prior**2, "multiplied by the number of examples", "多乘了样本数",
+            "With more examples a belief should matter less, and your λ grows.",
+            "样本越多，先验的作用应当越小，你的 λ 却在增大。"),
+    Mistake(lambda noise, prior, n: noise / prior / n, "standard deviations not squared", "标准差没有平方",
+            "The logarithm of a normal density contains the variance: both standard deviations are squared.",
+            "正态密度的对数里出现的是方差：两个标准差都要平方。"),
+    Mistake(lambda noise, prior, n: 1 / prior**2 / n, "noise missing", "漏了噪声",
+            "Your λ does not depend on the noise. The noisier the labels, the less they say against the belief.",
+            "你的 λ 与噪声无关。标签的噪声越大，数据就越不足以推翻先验，λ 应当越大。"),
+    Mistake(lambda noise, prior, n: prior**2 / noise**2 / n, "upside down", "分子分母颠倒了",
+            "A narrower prior is a stronger belief, so its λ is larger; yours is smaller.",
+            "先验越窄，信念越强，λ 也就越大；你的却越小。"),
+    Mistake(lambda noise, prior, n: n * prior**2 / noise**2, "the inverse", "成了倒数",
+            "That is 1/λ. Divide the negative log-posterior so that the mean of ½ (y - ŷ)² stands alone, and read off "
+            "what stands before ½ ‖w‖².",
+            "这是 1/λ。请给负对数后验除以适当的数，使 ½ (y - ŷ)² 的平均前面没有系数，再看 ½ ‖w‖² 前面是什么。"),
+    Mistake(lambda noise, prior, n: noise**2 / prior**2 / n / 2, "the half counted twice", "二分之一算了两次",
+            "Our penalty is λ/2 ‖w‖²: the half is already there.", "我们的惩罚项是 λ/2 ‖w‖²：二分之一已经在里面了。"),
+    Mistake(lambda noise, prior, n: 2 * noise**2 / prior**2 / n, "the half is missing", "漏了二分之一",
+            "Our penalty is λ/2 ‖w‖², with a half, and so is the loss: they cancel.",
+            "我们的惩罚项 λ/2 ‖w‖² 带有二分之一，损失也带有：两者抵消。"),
+])

@@ -18,10 +18,6 @@ CAPTION = Text(
     "{about}{points} 种设置，{seeds} 个随机种子，{epochs} 轮。"
     "曲线为均值，色带为各随机种子的最低值到最高值。",
 )
-INCOMPLETE = Text(
-    "{caption} {finished} of {models} networks are trained so far.",
-    "{caption} {models} 个网络中已训练完 {finished} 个。",
-)
 
 
 def explore(
@@ -59,8 +55,8 @@ def explore(
     Raises
     ------
     TypeError, ValueError
-        If the runs cannot be explored: nothing or too much varies, nothing is trained, numbers of
-        seeds or epochs differ, or an argument is not what it must be.
+        If the runs cannot be explored: nothing or too much varies, numbers of seeds or epochs
+        differ, or an argument is not what it must be.
 
     Examples
     --------
@@ -78,9 +74,6 @@ def explore(
             f"runs is a {type(runs).__name__}; give what sweep() returned, or a mapping from λ to"
             " Histories"
         )
-    finished = found.data.finished
-    if not finished.any():
-        raise ValueError("no network of the sweep is finished; there is nothing to explore")
     values = found.axes | ({"label_noise": found.switch} if found.switch else {})
     start = {key: stops[0] for key, stops in values.items()} | dict(start or {})
     for key, value in start.items():
@@ -89,9 +82,5 @@ def explore(
     places = {key: values[key].index(value) for key, value in start.items()}
     points, seeds, epochs = found.data.train_loss.shape
     caption = CAPTION.format(about=found.about, points=points, seeds=seeds, epochs=epochs)
-    if not finished.all():
-        caption = INCOMPLETE.format(
-            caption=caption, finished=finished.values.sum(), models=finished.size
-        )
     final = final_values(found, log)
     return Explorer(figure(found, places, final, log), final, caption)

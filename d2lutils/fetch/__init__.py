@@ -40,8 +40,7 @@ def fetch_fashion_mnist(root: str | os.PathLike | None = None) -> Path:
     ``D2L_DATA`` names (it may be read-only); the system copy that Debian's and Ubuntu's package
     ``dataset-fashion-mnist`` installs; GitHub; torchvision's mirror; and, where apt-get is, that
     package fetched without root. Whatever the route, the bytes have the published SHA-256 sums.
-    Good files are never touched, bad ones in the cache are replaced. Any number of processes may
-    do this at once, or be killed.
+    Good files are never touched, bad ones replaced. Processes may do this at once, or be killed.
 
     Parameters
     ----------

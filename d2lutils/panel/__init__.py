@@ -3,10 +3,10 @@
 import inspect
 from collections.abc import Callable
 
-from d2lutils.panel.run import SLIDERS, Run
+from d2lutils.panel.run import SLIDERS
 from d2lutils.panel.widgets import Panel
 
-__all__ = ["Panel", "Run", "panel"]
+__all__ = ["Panel", "panel"]
 
 
 def panel(setup: Callable, *, num_epochs=20, log_loss: bool = False, **settings) -> Panel:

@@ -50,24 +50,12 @@ SLIDERS = {
 
 @dataclass
 class Run:
-    """One press of Train.
+    """One press of Train; as a string, what came of it."""
 
-    Attributes
-    ----------
-    number : int
-        Counts the runs of a panel from 1.
-    settings : dict
-        What the sliders said.
-    history : History
-        As `train` returns it, up to the last finished epoch.
-    state : {"running", "done", "stopped", "failed"}
-        Whether more is to come.
-    """
-
-    number: int
-    settings: dict
-    history: History = field(default_factory=History)
-    state: str = "running"
+    number: int  # from 1
+    settings: dict  # what the sliders said
+    history: History = field(default_factory=History)  # up to the last finished epoch
+    state: str = "running"  # or another key of _STATES
 
     @property
     def color(self) -> str:

@@ -63,16 +63,8 @@ class Panel:
 
     Attributes
     ----------
-    sliders, buttons : dict of str to widget
-        By the names of settings, whose values they hold, and ``"Train"``, ``"Stop"``, ``"Clear"``.
-    status, chart, table, spoken : ipywidgets.HTML
-        The line of words, the curves, the final numbers, and what only a screen reader gets.
-    box : ipywidgets.VBox
-        All of them.
-    runs : list of Run
-        The latest seven at most, one for each colour.
-    thread : threading.Thread or None
-        Where the latest run trains.
+    sliders : dict of str to ipywidgets.SelectionSlider
+        Their ``value`` is the setting itself.
     error : BaseException or None
         What ended the latest run, if it failed; ``raise`` it to see where.
     """
@@ -82,7 +74,8 @@ class Panel:
     def __init__(self, setup: Callable, sliders: dict, log_loss: bool):
         import ipywidgets as widgets  # here, since the rest of d2lutils works without
 
-        self.runs, self.error, self.thread = [], None, None
+        self.runs = []  # the latest seven at most, one for each colour
+        self.error, self.thread = None, None
         self._setup, self._log_loss, self._count = setup, log_loss, 0
         self._stop = threading.Event()
         self._lock = threading.RLock()  # the thread and the buttons take turns

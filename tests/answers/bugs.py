@@ -13,15 +13,6 @@ from tests.answers import right, wrong
 
 
 @right("bugs.report")
-def report_loop(log):
-    total, count = 0.0, 0
-    for objective, penalty, size in log:
-        total += (objective - penalty) * size
-        count += size
-    return total / count
-
-
-@right("bugs.report")
 def report_tensors(log):
     objectives, penalties, sizes = torch.tensor(log).T
     return ((objectives - penalties) * sizes).sum() / sizes.sum()
@@ -33,45 +24,10 @@ def report_repeated(log):
     return sum(losses) / len(losses)
 
 
-@wrong("bugs.report", "divided by the examples twice, penalty inside")
-def report_as_it_was(log):
-    return sum(objective for objective, _, _ in log) / sum(size for _, _, size in log)
-
-
-@wrong("bugs.report", "divided by the examples twice")
-def report_without_penalty(log):
-    return sum(o - p for o, p, _ in log) / sum(size for _, _, size in log)
-
-
-@wrong("bugs.report", "penalty inside the reported loss")
-def report_objective(log):
-    return sum(o * n for o, _, n in log) / sum(n for _, _, n in log)
-
-
-@wrong("bugs.report", "every batch counts the same")
-def report_mean_of_batches(log):
-    return sum(o - p for o, p, _ in log) / len(log)
-
-
-@wrong("bugs.report", "sum instead of mean")
-def report_sum(log):
-    return sum((o - p) * n for o, p, n in log)
-
-
-@wrong("bugs.report", "penalty added twice")
-def report_sign(log):
-    return sum((o + p) * n for o, p, n in log) / sum(n for _, _, n in log)
-
-
 @wrong("bugs.report", "wrong value")
 def report_one_penalty(log):
     mean = sum(o * n for o, _, n in log) / sum(n for _, _, n in log)
     return mean - sum(p for _, p, _ in log)
-
-
-@wrong("bugs.report", "not one number")
-def report_per_batch(log):
-    return [o - p for o, p, _ in log]
 
 
 @wrong("bugs.report", "input changed in place")
@@ -167,71 +123,9 @@ def evaluate_never_back(net, train_iter, valid_iter, optimizer, num_epochs):
     return curve
 
 
-@wrong("bugs.evaluate", "trained with dropout off")
-def evaluate_off_from_the_start(net, train_iter, valid_iter, optimizer, num_epochs):
-    net.eval()
-    curve = []
-    for _ in range(num_epochs):
-        for X, y in train_iter:
-            _step(net, X, y, optimizer)
-        with torch.no_grad():
-            curve.append(_accuracy(net, valid_iter))
-    return curve
-
-
-@wrong("bugs.evaluate", "gradients while measuring")
-def evaluate_with_gradients(net, train_iter, valid_iter, optimizer, num_epochs):
-    curve = []
-    for _ in range(num_epochs):
-        net.train()
-        for X, y in train_iter:
-            _step(net, X, y, optimizer)
-        net.eval()
-        curve.append(_accuracy(net, valid_iter))
-    return curve
-
-
-@wrong("bugs.evaluate", "measured with dropout on")
-def evaluate_no_grad_only(net, train_iter, valid_iter, optimizer, num_epochs):
-    curve = []
-    for _ in range(num_epochs):
-        net.train()
-        for X, y in train_iter:
-            _step(net, X, y, optimizer)
-        with torch.no_grad():
-            curve.append(_accuracy(net, valid_iter))
-    return curve
-
-
 @wrong("bugs.evaluate", "not one accuracy for each epoch")
 def evaluate_last(net, train_iter, valid_iter, optimizer, num_epochs):
     return evaluate_by_hand(net, train_iter, valid_iter, optimizer, num_epochs)[-1]
-
-
-@wrong("bugs.evaluate", "every batch counts the same")
-def evaluate_mean_of_batches(net, train_iter, valid_iter, optimizer, num_epochs):
-    curve = []
-    for _ in range(num_epochs):
-        net.train()
-        for X, y in train_iter:
-            _step(net, X, y, optimizer)
-        net.eval()
-        with torch.no_grad():
-            batches = [_accuracy(net, [batch]) for batch in valid_iter]
-        curve.append(sum(batches) / len(batches))
-    return curve
-
-
-@wrong("bugs.evaluate", "trained differently")
-def evaluate_no_zero_grad(net, train_iter, valid_iter, optimizer, num_epochs):
-    curve = []
-    for _ in range(num_epochs):
-        net.train()
-        for X, y in train_iter:
-            cross_entropy(net(X), y).backward()
-            optimizer.step()
-        curve.append(d2l.evaluate(net, valid_iter, cross_entropy)[1])
-    return curve
 
 
 @wrong("bugs.evaluate", "never measured")
@@ -239,22 +133,7 @@ def evaluate_on_training_data(net, train_iter, valid_iter, optimizer, num_epochs
     return evaluate_by_hand(net, train_iter, train_iter, optimizer, num_epochs)
 
 
-@wrong("bugs.evaluate", "number of hits instead of a share")
-def evaluate_hits(net, train_iter, valid_iter, optimizer, num_epochs):
-    curve = evaluate_by_hand(net, train_iter, valid_iter, optimizer, num_epochs)
-    return [accuracy * sum(len(y) for _, y in valid_iter) for accuracy in curve]
-
-
 # penalty ------------------------------------------------------------------------------------------
-
-
-@right("bugs.penalty")
-def penalty_loop(groups):
-    total = 0.0
-    for group in groups:
-        for w in group["params"]:
-            total = total + group["weight_decay"] * (w**2).sum() / 2
-    return total
 
 
 @right("bugs.penalty")
@@ -273,46 +152,8 @@ def penalty_flat(groups):
     return everything @ everything / 2
 
 
-def _penalty(groups, of, factor=0.5):
-    return sum(g["weight_decay"] * factor * of(w) for g in groups for w in g["params"])
-
-
-@wrong("bugs.penalty", "mean instead of sum")
-def penalty_mean(groups):
-    return _penalty(groups, lambda w: (w**2).mean())
-
-
-@wrong("bugs.penalty", "the half is missing")
-def penalty_no_half(groups):
-    return _penalty(groups, lambda w: (w**2).sum(), factor=1.0)
-
-
-@wrong("bugs.penalty", "bias decayed too")
-def penalty_first_group(groups):
-    lam = groups[0]["weight_decay"]
-    return lam / 2 * sum((w**2).sum() for group in groups for w in group["params"])
-
-
-@wrong("bugs.penalty", "λ left out")
-def penalty_without_lam(groups):
-    return sum((w**2).sum() / 2 for group in groups for w in group["params"])
-
-
-@wrong("bugs.penalty", "λ left out where it is not 0")
-def penalty_as_a_switch(groups):
-    return sum(
-        (w**2).sum() / 2 for group in groups if group["weight_decay"] for w in group["params"]
-    )
-
-
-@wrong("bugs.penalty", "vectors left out")
-def penalty_of_matrices(groups):
-    return _penalty(groups, lambda w: (w**2).sum() * (w.ndim > 1))
-
-
-@wrong("bugs.penalty", "norm instead of its square")
-def penalty_not_squared(groups):
-    return _penalty(groups, lambda w: w.norm())
+def _penalty(groups, of):
+    return sum(g["weight_decay"] / 2 * of(w) for g in groups for w in g["params"])
 
 
 @wrong("bugs.penalty", "no gradient")
@@ -347,13 +188,6 @@ def _linears(net):
     return [layer for layer in net if isinstance(layer, nn.Linear)]
 
 
-def _draw(net, std, bias=0.0):
-    for layer in _linears(net):
-        nn.init.normal_(layer.weight, std=std(layer))
-        nn.init.constant_(layer.bias, bias)
-    return net
-
-
 @right("bugs.init")
 def init_kaiming(net):
     for layer in _linears(net):
@@ -382,46 +216,11 @@ def init_uniform(net):
     return net
 
 
-@wrong("bugs.init", "the signal grows")
-def init_standard_normal(net):
-    return _draw(net, lambda layer: 1.0)
-
-
-@wrong("bugs.init", "the signal fades")
-def init_small(net):
-    return _draw(net, lambda layer: 0.01)
-
-
-@wrong("bugs.init", "the signal fades")
-def init_xavier(net):
-    return _draw(net, lambda layer: (2 / (layer.in_features + layer.out_features)) ** 0.5)
-
-
-@wrong("bugs.init", "the signal fades")
-def init_no_two(net):
-    return _draw(net, lambda layer: (1 / layer.in_features) ** 0.5)
-
-
-@wrong("bugs.init", "the signal grows")
-def init_fan_out(net):
-    return _draw(net, lambda layer: (2 / layer.out_features) ** 0.5)
-
-
-@wrong("bugs.init", "the signal fades")
-def init_no_root(net):
-    return _draw(net, lambda layer: 2 / layer.in_features)
-
-
 @wrong("bugs.init", "the signal fades")
 def init_biases_only(net):
     for layer in _linears(net):
         nn.init.zeros_(layer.bias)
     return net
-
-
-@wrong("bugs.init", "all units alike")
-def init_zero(net):
-    return _draw(net, lambda layer: 0.0)
 
 
 @wrong("bugs.init", "all units alike")
@@ -437,11 +236,6 @@ def init_leaves_biases(net):
     for layer in _linears(net):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return net
-
-
-@wrong("bugs.init", "nothing returned")
-def init_returns_nothing(net):
-    init_kaiming(net)
 
 
 @wrong("bugs.init", "another object returned")
@@ -506,17 +300,6 @@ def compare_copies(settings, seeds, make_net, fit):
 
 
 @wrong("bugs.fair_comparison", "goes on from used weights")
-def compare_as_it_was(settings, seeds, make_net, fit):
-    results = {setting: [] for setting in settings}
-    for seed in seeds:
-        d2l.set_seed(seed)
-        net = make_net()
-        for setting in settings:
-            results[setting].append(fit(net, setting))
-    return results
-
-
-@wrong("bugs.fair_comparison", "goes on from used weights")
 def compare_copies_of_the_used(settings, seeds, make_net, fit):
     results = {setting: [] for setting in settings}
     for seed in seeds:
@@ -530,47 +313,8 @@ def compare_copies_of_the_used(settings, seeds, make_net, fit):
 
 
 @wrong("bugs.fair_comparison", "starts differ")
-def compare_seeded_once_per_seed(settings, seeds, make_net, fit):
-    results = {setting: [] for setting in settings}
-    for seed in seeds:
-        d2l.set_seed(seed)
-        for setting in settings:
-            results[setting].append(fit(make_net(), setting))
-    return results
-
-
-@wrong("bugs.fair_comparison", "starts differ")
 def compare_never_seeded(settings, seeds, make_net, fit):
     return {setting: [fit(make_net(), setting) for _ in seeds] for setting in settings}
-
-
-@wrong("bugs.fair_comparison", "same start, other random numbers")
-def compare_start_only(settings, seeds, make_net, fit):
-    results = {setting: [] for setting in settings}
-    for seed in seeds:
-        torch.manual_seed(seed)
-        fresh = make_net()
-        for setting in settings:
-            results[setting].append(fit(copy.deepcopy(fresh), setting))
-    return results
-
-
-@wrong("bugs.fair_comparison", "the seeds are not used")
-def compare_seed_zero(settings, seeds, make_net, fit):
-    def run(setting):
-        torch.manual_seed(0)
-        return fit(make_net(), setting)
-
-    return {setting: [run(setting) for _ in seeds] for setting in settings}
-
-
-@wrong("bugs.fair_comparison", "the seeds are not used")
-def compare_counts_seeds(settings, seeds, make_net, fit):
-    def run(setting, seed):
-        torch.manual_seed(seed)
-        return fit(make_net(), setting)
-
-    return {setting: [run(setting, k) for k in range(len(seeds))] for setting in settings}
 
 
 @wrong("bugs.fair_comparison", "not one result for each seed")
@@ -620,51 +364,6 @@ def start_by_data(params, net):
     return net
 
 
-@wrong("bugs.same_start", "weights not copied")
-def start_nothing(params, net):
-    return net
-
-
-@wrong("bugs.same_start", "transpose forgotten")
-def start_no_transpose(params, net):
-    with torch.no_grad():
-        for layer, W, b in _layers(params, net):
-            layer.weight.copy_(W)
-            layer.bias.copy_(b)
-    return net
-
-
-@wrong("bugs.same_start", "transpose forgotten")
-def start_no_transpose_by_data(params, net):
-    for target, source in zip(net.parameters(), params, strict=True):
-        target.data = source.detach().clone()
-    return net
-
-
-@wrong("bugs.same_start", "biases not copied")
-def start_weights_only(params, net):
-    with torch.no_grad():
-        for layer, W, _ in _layers(params, net):
-            layer.weight.copy_(W.T)
-    return net
-
-
-@wrong("bugs.same_start", "biases not copied, set to 0")
-def start_zero_biases(params, net):
-    with torch.no_grad():
-        for layer, W, _ in _layers(params, net):
-            layer.weight.copy_(W.T)
-            layer.bias.zero_()
-    return net
-
-
-@wrong("bugs.same_start", "one memory for both")
-def start_shared(params, net):
-    for layer, W, b in _layers(params, net):
-        layer.weight.data, layer.bias.data = W.data.T, b.data
-    return net
-
-
 @wrong("bugs.same_start", "parameters replaced")
 def start_new_parameters(params, net):
     for layer, W, b in _layers(params, net):
@@ -696,11 +395,6 @@ def start_with_gradient(params, net):
         layer.weight.copy_(W.T)
         layer.bias.copy_(b)
     return net
-
-
-@wrong("bugs.same_start", "nothing returned")
-def start_returns_nothing(params, net):
-    start_copies(params, net)
 
 
 @wrong("bugs.same_start", "parameters do not learn")
@@ -735,29 +429,10 @@ def choose_sorted(settings, validate, test):
 
 
 @wrong("bugs.choose", "test set opened more than once")
-def choose_as_it_was(settings, validate, test):
-    accuracies = {setting: test(setting) for setting in settings}
-    best = max(accuracies, key=accuracies.get)
-    return best, accuracies[best]
-
-
-@wrong("bugs.choose", "test set opened more than once")
 def choose_tests_all(settings, validate, test):
     tests = {setting: test(setting) for setting in settings}
     best = max(settings, key=validate)
     return best, tests[best]
-
-
-@wrong("bugs.choose", "validation accuracy reported")
-def choose_reports_validation(settings, validate, test):
-    best = max(settings, key=validate)
-    return best, validate(best)
-
-
-@wrong("bugs.choose", "lowest instead of highest")
-def choose_lowest(settings, validate, test):
-    best = min(settings, key=validate)
-    return best, test(best)
 
 
 @wrong("bugs.choose", "not a pair")
@@ -770,12 +445,6 @@ def choose_index(settings, validate, test):
     accuracies = [validate(setting) for setting in settings]
     index = accuracies.index(max(accuracies))
     return f"setting {index}", test(settings[index])
-
-
-@wrong("bugs.choose", "another one is better")
-def choose_second(settings, validate, test):
-    second = sorted(settings, key=validate)[-2]
-    return second, test(second)
 
 
 @wrong("bugs.choose", "another one is better")

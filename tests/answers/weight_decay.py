@@ -11,9 +11,7 @@ from tests.answers import right, wrong
 # weight_decay.penalty -----------------------------------------------------------------------------
 
 
-@right("weight_decay.penalty")
-def penalty_by_norm(w):
-    return 0.5 * w.norm() ** 2
+right("weight_decay.penalty")(lambda w: 0.5 * w.norm() ** 2)
 
 
 @right("weight_decay.penalty")
@@ -24,29 +22,15 @@ def penalty_by_loop(w):
     return total * 0.5
 
 
-@wrong("weight_decay.penalty", "no gradient")
-def penalty_item(w):
-    return (w**2).sum().item() / 2
-
-
-@wrong("weight_decay.penalty", "not one number")
-def penalty_without_sum(w):
-    return torch.atleast_1d(w**2 / 2).expand(2, *w.shape)
-
-
-@wrong("weight_decay.penalty", "wrong value")
-def penalty_half_detached(w):
-    return (w * w.detach()).sum() / 2
-
-
-@wrong("weight_decay.penalty", "no slope at zero")
-def penalty_by_root(w):
-    return (w**2).sum().sqrt() ** 2 / 2
-
-
-@wrong("weight_decay.penalty", "no gradient")
-def penalty_of_a_copy(w):
-    return (w.detach().clone().requires_grad_() ** 2).sum() / 2
+wrong("weight_decay.penalty", "no gradient")(lambda w: (w**2).sum().item() / 2)
+wrong("weight_decay.penalty", "not one number")(
+    lambda w: torch.atleast_1d(w**2 / 2).expand(2, *w.shape)
+)
+wrong("weight_decay.penalty", "wrong value")(lambda w: (w * w.detach()).sum() / 2)
+wrong("weight_decay.penalty", "no slope at zero")(lambda w: (w**2).sum().sqrt() ** 2 / 2)
+wrong("weight_decay.penalty", "no gradient")(
+    lambda w: (w.detach().clone().requires_grad_() ** 2).sum() / 2
+)
 
 
 # weight_decay.objective ---------------------------------------------------------------------------
@@ -89,9 +73,9 @@ def objective_only_direct_children(net, X, y, lam):
     return F.cross_entropy(net(X), y) + lam * half_squares(weights)
 
 
-@wrong("weight_decay.objective", "no gradient")
-def objective_detached_penalty(net, X, y, lam):
-    return F.cross_entropy(net(X), y) + lam * half_squares(weights_of(net)).item()
+wrong("weight_decay.objective", "no gradient")(
+    lambda net, X, y, lam: F.cross_entropy(net(X), y) + lam * half_squares(weights_of(net)).item()
+)
 
 
 @wrong("weight_decay.objective", "backward called inside")
@@ -110,29 +94,17 @@ def objective_counts_bias_data(net, X, y, lam):
 # weight_decay.update ------------------------------------------------------------------------------
 
 
-@right("weight_decay.update")
-def update_by_shrinking(w, grad, lr, lam):
-    return (1 - lr * lam) * w - lr * grad
-
-
-@right("weight_decay.update")
-def update_by_gradient(w, grad, lr, lam):
-    return w - lr * (grad + lam * w)
-
-
-@wrong("weight_decay.update", "wrong shape")
-def update_norm(w, grad, lr, lam):
-    return (w - lr * (grad + lam * w)).norm()
-
-
-@wrong("weight_decay.update", "wrong value")
-def update_squares(w, grad, lr, lam):
-    return w - lr * (grad + lam / 2 * w**2)
-
-
-@wrong("weight_decay.update", "not a finite number")
-def update_divides_by_lam(w, grad, lr, lam):
-    return w - lr * lam * (grad / lam + w)
+right("weight_decay.update")(lambda w, grad, lr, lam: (1 - lr * lam) * w - lr * grad)
+right("weight_decay.update")(lambda w, grad, lr, lam: w - lr * (grad + lam * w))
+wrong("weight_decay.update", "wrong shape")(
+    lambda w, grad, lr, lam: (w - lr * (grad + lam * w)).norm()
+)
+wrong("weight_decay.update", "wrong value")(
+    lambda w, grad, lr, lam: w - lr * (grad + lam / 2 * w**2)
+)
+wrong("weight_decay.update", "not a finite number")(
+    lambda w, grad, lr, lam: w - lr * lam * (grad / lam + w)
+)
 
 
 # weight_decay.optimizer ---------------------------------------------------------------------------
@@ -302,9 +274,11 @@ def loop_clears_once(net, train_iter, loss, optimizer, lam):
     return epoch(net, train_iter, loss, optimizer, lam, clear=False)
 
 
-@wrong("weight_decay.fix_loop", "no penalty")
-def loop_detached_penalty(net, *args):
-    return epoch(net.train(), *args, penalty=lambda weights: half_squares(weights).item())
+wrong("weight_decay.fix_loop", "no penalty")(
+    lambda net, *args: epoch(
+        net.train(), *args, penalty=lambda weights: half_squares(weights).item()
+    )
+)
 
 
 @wrong("weight_decay.fix_loop", "mean instead of sum")
@@ -335,32 +309,28 @@ def interval_row_by_row(accuracy, t):
     return [torch.tensor(means), torch.tensor(halves)]
 
 
-@wrong("weight_decay.interval", "wrong shape")
-def interval_over_lams(accuracy, t):
-    return accuracy.mean(0), t * accuracy.std(0) / accuracy.shape[0] ** 0.5
-
-
-@wrong("weight_decay.interval", "not two values")
-def interval_only_half(accuracy, t):
-    return t * accuracy.std(1) / accuracy.shape[1] ** 0.5
-
-
-@wrong("weight_decay.interval", "wrong value")
-def interval_fixed_t(accuracy, t):
-    return accuracy.mean(1), 1.96 * accuracy.std(1) / accuracy.shape[1] ** 0.5
-
-
-@wrong("weight_decay.interval", "wrong value")
-def interval_range(accuracy, t):
-    return accuracy.mean(1), (accuracy.amax(1) - accuracy.amin(1)) / 2
+wrong("weight_decay.interval", "wrong shape")(
+    lambda accuracy, t: (accuracy.mean(0), t * accuracy.std(0) / accuracy.shape[0] ** 0.5)
+)
+wrong("weight_decay.interval", "not two values")(
+    lambda accuracy, t: t * accuracy.std(1) / accuracy.shape[1] ** 0.5
+)
+wrong("weight_decay.interval", "wrong value")(
+    lambda accuracy, t: (accuracy.mean(1), 1.96 * accuracy.std(1) / accuracy.shape[1] ** 0.5)
+)
+wrong("weight_decay.interval", "wrong value")(
+    lambda accuracy, t: (accuracy.mean(1), (accuracy.amax(1) - accuracy.amin(1)) / 2)
+)
 
 
 # weight_decay.choose_lambda -----------------------------------------------------------------------
 
 
-@right("weight_decay.choose_lambda")
-def choose_by_max(lams, valid_accuracy):
-    return max((row.mean().item(), lam) for lam, row in zip(lams, valid_accuracy, strict=True))[1]
+right("weight_decay.choose_lambda")(
+    lambda lams, valid_accuracy: max(
+        (row.mean().item(), lam) for lam, row in zip(lams, valid_accuracy, strict=True)
+    )[1]
+)
 
 
 @right("weight_decay.choose_lambda")
@@ -378,27 +348,19 @@ def choose_by_mask(lams, valid_accuracy):
     return torch.tensor(lams, dtype=torch.float64)[mean == mean.max()].max()
 
 
-@wrong("weight_decay.choose_lambda", "wrong value")
-def choose_first_seed(lams, valid_accuracy):
-    return lams[valid_accuracy[:, 0].argmax()]
-
-
-@wrong("weight_decay.choose_lambda", "wrong value")
-def choose_largest(lams, valid_accuracy):
-    return lams[-1]
-
-
-@wrong("weight_decay.choose_lambda", "wrong value")
-def choose_median(lams, valid_accuracy):
-    return lams[valid_accuracy.median(1).values.argmax()]
+wrong("weight_decay.choose_lambda", "wrong value")(
+    lambda lams, valid_accuracy: lams[valid_accuracy[:, 0].argmax()]
+)
+wrong("weight_decay.choose_lambda", "wrong value")(lambda lams, valid_accuracy: lams[-1])
+wrong("weight_decay.choose_lambda", "wrong value")(
+    lambda lams, valid_accuracy: lams[valid_accuracy.median(1).values.argmax()]
+)
 
 
 # weight_decay.l1_step -----------------------------------------------------------------------------
 
 
-@right("weight_decay.l1_step")
-def l1_by_sign(w, grad, lr, lam):
-    return w - lr * (grad + lam * w.sign())
+right("weight_decay.l1_step")(lambda w, grad, lr, lam: w - lr * (grad + lam * w.sign()))
 
 
 @right("weight_decay.l1_step")
@@ -407,32 +369,22 @@ def l1_by_comparison(w, grad, lr, lam):
     return w - lr * grad - lr * lam * slope
 
 
-@wrong("weight_decay.l1_step", "not a finite number")
-def l1_by_division(w, grad, lr, lam):
-    return w - lr * (grad + lam * w / w.abs())
-
-
-@wrong("weight_decay.l1_step", "wrong value")
-def l1_subtracts_norm(w, grad, lr, lam):
-    return w - lr * (grad + lam * w.abs().sum())
-
-
-@wrong("weight_decay.l1_step", "wrong value")
-def l1_halved(w, grad, lr, lam):
-    return w - lr * (grad + lam / 2 * w.sign())
+wrong("weight_decay.l1_step", "not a finite number")(
+    lambda w, grad, lr, lam: w - lr * (grad + lam * w / w.abs())
+)
+wrong("weight_decay.l1_step", "wrong value")(
+    lambda w, grad, lr, lam: w - lr * (grad + lam * w.abs().sum())
+)
+wrong("weight_decay.l1_step", "wrong value")(
+    lambda w, grad, lr, lam: w - lr * (grad + lam / 2 * w.sign())
+)
 
 
 # weight_decay.soft_threshold ----------------------------------------------------------------------
 
 
-@right("weight_decay.soft_threshold")
-def soft_by_relu(w, t):
-    return F.relu(w - t) - F.relu(-w - t)
-
-
-@right("weight_decay.soft_threshold")
-def soft_by_difference(w, t):
-    return w - w.clamp(-t, t)
+right("weight_decay.soft_threshold")(lambda w, t: F.relu(w - t) - F.relu(-w - t))
+right("weight_decay.soft_threshold")(lambda w, t: w - w.clamp(-t, t))
 
 
 @right("weight_decay.soft_threshold")
@@ -441,47 +393,21 @@ def soft_by_where(w, t):
     return torch.where(w > t, w - t, torch.where(w < -t, w + t, zero))
 
 
-@wrong("weight_decay.soft_threshold", "wrong value")
-def soft_by_factor(w, t):
-    return (1 - t) * w
-
-
-@wrong("weight_decay.soft_threshold", "wrong value")
-def soft_no_clamp(w, t):
-    return w.sign() * (w.abs() - t).abs()
-
-
-@wrong("weight_decay.soft_threshold", "not a finite number")
-def soft_by_ratio(w, t):
-    return w * torch.relu(1 - t / w.abs())
+wrong("weight_decay.soft_threshold", "wrong value")(lambda w, t: (1 - t) * w)
+wrong("weight_decay.soft_threshold", "wrong value")(lambda w, t: w.sign() * (w.abs() - t).abs())
+wrong("weight_decay.soft_threshold", "not a finite number")(
+    lambda w, t: w * torch.relu(1 - t / w.abs())
+)
 
 
 # weight_decay.frobenius ---------------------------------------------------------------------------
 
 
-@right("weight_decay.frobenius")
-def frobenius_by_trace(W):
-    return torch.trace(W.T @ W)
-
-
-@right("weight_decay.frobenius")
-def frobenius_by_einsum(W):
-    return torch.einsum("ij,ij->", W, W)
-
-
-@right("weight_decay.frobenius")
-def frobenius_by_singular_values(W):
-    return (torch.linalg.svdvals(W) ** 2).sum()
-
-
-@wrong("weight_decay.frobenius", "not one number")
-def frobenius_matrix(W):
-    return W.T @ W
-
-
-@wrong("weight_decay.frobenius", "wrong value")
-def frobenius_trace_of_square(W):
-    return torch.trace((W.T @ W) @ (W.T @ W))
+right("weight_decay.frobenius")(lambda W: torch.trace(W.T @ W))
+right("weight_decay.frobenius")(lambda W: torch.einsum("ij,ij->", W, W))
+right("weight_decay.frobenius")(lambda W: (torch.linalg.svdvals(W) ** 2).sum())
+wrong("weight_decay.frobenius", "not one number")(lambda W: W.T @ W)
+wrong("weight_decay.frobenius", "wrong value")(lambda W: torch.trace((W.T @ W) @ (W.T @ W)))
 
 
 # weight_decay.early_stopping ----------------------------------------------------------------------
@@ -517,9 +443,9 @@ def stop_by_records(valid_loss, patience):
             return [best, min(best + patience, len(valid_loss))]
 
 
-@wrong("weight_decay.early_stopping", "not two values")
-def stop_only_best(valid_loss, patience):
-    return stop_by_distance(valid_loss, patience)[0]
+wrong("weight_decay.early_stopping", "not two values")(
+    lambda valid_loss, patience: stop_by_distance(valid_loss, patience)[0]
+)
 
 
 # weight_decay.lambda_of_prior ---------------------------------------------------------------------
@@ -542,6 +468,6 @@ def prior_by_precisions(noise_std, prior_std, num_examples):
     return prior_precision / precision / num_examples
 
 
-@wrong("weight_decay.lambda_of_prior", "wrong value")
-def prior_laplace(noise_std, prior_std, num_examples):
-    return noise_std**2 / (num_examples * prior_std)
+wrong("weight_decay.lambda_of_prior", "wrong value")(
+    lambda noise_std, prior_std, num_examples: noise_std**2 / (num_examples * prior_std)
+)

@@ -53,9 +53,14 @@ def curve(runs: Callable[[], xr.Dataset], metric: str, **at) -> Callable[[int], 
 
     `runs` is called when it measures; `at` says where, as in ``lam=0.02, label_noise=0.4``.
     """
-    return lambda seed: runs()[metric].sel(seed=seed, **at).squeeze().values
+    return lambda seed: runs()[metric].sel(seed=seed, **at).squeeze().transpose("epoch").values
 
 
 def end(runs: Callable[[], xr.Dataset], metric: str, **at) -> Callable[[int], float]:
     """Return a measurement of a sweep: from a seed to the metric after training."""
-    return lambda seed: float(curve(runs, metric, **at)(seed).flat[-1])
+
+    def measure(seed):
+        values = runs()[metric].sel(seed=seed, **at)
+        return (values.isel(epoch=-1) if "epoch" in values.dims else values).item()
+
+    return measure

@@ -28,7 +28,7 @@ def _swap_difference():
 
 def _long(metric, p):
     """Validation loss or accuracy, epoch by epoch."""
-    return curve(_result("long"), f"valid_{metric}", p1=p, p2=p)
+    return curve(_result("long"), f"valid_{metric}", p=p)
 
 
 def _minimum(seed, p):
@@ -66,7 +66,7 @@ def _smallest_growth(seed):
 
 def _interaction(seed):
     none, dropout, decay, both = (
-        end(_result("together"), "valid_accuracy", lam=lam, p1=p, p2=p)(seed)
+        end(_result("together"), "valid_accuracy", lam=lam, p=p)(seed)
         for lam, p in ((0, 0), (0, 0.4), (0.03, 0), (0.03, 0.4))
     )
     return (both - dropout) - (decay - none)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import d2lutils as d2l
-from tests.claims.claim import Claim, curve, page
+from tests.claims.claim import Claim, curve, end, page
 
 LOSS = nn.CrossEntropyLoss()
 QUIET = {"progress": False}
@@ -15,10 +15,16 @@ QUIET = {"progress": False}
 # ---------------------------------------------------------------- index
 
 
-def front_page(seed, lam, metric):
-    """One number for each epoch, or one in all."""
-    runs = page("index", "explorer")["runs"]
-    return curve(lambda: runs, metric, lam=lam, label_noise=0.4)(seed)
+def _front():
+    return page("index", "explorer")["runs"]
+
+
+def front_curve(lam, metric):
+    return curve(_front, metric, lam=lam, label_noise=0.4)
+
+
+def front_end(lam, metric):
+    return end(_front, metric, lam=lam, label_noise=0.4)
 
 
 def mean(values):
@@ -109,36 +115,36 @@ CLAIMS: list[Claim] = [
     Claim(
         "index",
         "passes the 64 % of labels that are right, and its validation accuracy falls while it does",
-        larger=lambda seed: mean(front_page(seed, 0, "valid_accuracy")[9:15]),
-        smaller=lambda seed: mean(front_page(seed, 0, "valid_accuracy")[-6:]),
+        larger=lambda seed: mean(front_curve(0, "valid_accuracy")(seed)[9:15]),
+        smaller=lambda seed: mean(front_curve(0, "valid_accuracy")(seed)[-6:]),
         margin=0.03,
     ),
     Claim(
         "index",
         "its training accuracy passes the 64 % of labels that are right",
-        larger=lambda seed: front_page(seed, 0, "train_accuracy")[-1],
+        larger=front_end(0, "train_accuracy"),
         smaller=lambda seed: 0.64,  # the share of true labels: six in ten, and a tenth of four
         margin=0.05,
     ),
     Claim(
         "index",
         "With weight decay of 0.02 it answers more of the unseen test images correctly",
-        larger=lambda seed: front_page(seed, 0.02, "test_accuracy"),
-        smaller=lambda seed: front_page(seed, 0, "test_accuracy"),
+        larger=front_end(0.02, "test_accuracy"),
+        smaller=front_end(0, "test_accuracy"),
         margin=0.03,
     ),
     Claim(
         "index",
         "although it scores lower on its own training data",
-        larger=lambda seed: front_page(seed, 0, "train_accuracy")[-1],
-        smaller=lambda seed: front_page(seed, 0.02, "train_accuracy")[-1],
+        larger=front_end(0, "train_accuracy"),
+        smaller=front_end(0.02, "train_accuracy"),
         margin=0.1,
     ),
     Claim(
         "index",
         "Far too much weight decay is worse than none.",
-        larger=lambda seed: front_page(seed, 0, "test_accuracy"),
-        smaller=lambda seed: front_page(seed, 0.2, "test_accuracy"),
+        larger=front_end(0, "test_accuracy"),
+        smaller=front_end(0.2, "test_accuracy"),
         margin=0.05,
     ),
     Claim(

@@ -1,0 +1,921 @@
+"""The exercises on dropout."""
+
+import copy
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from d2lutils.checks.exercise import EXERCISES, exercise, value_exercise
+from d2lutils.checks.expect import (
+    Mistake,
+    elsewhere,
+    expect,
+    expect_close,
+    number,
+    numbers,
+    tensor,
+    unchanged,
+)
+from d2lutils.words import Text
+
+
+def _small_and_large(low: float, high: float) -> tuple[float, float]:
+    """Return a probability and 1 minus it: who takes one for the other has too few or too many."""
+    p = low + (high - low) * float(torch.rand(()))
+    return p, 1 - p
+
+
+def _far_from_zero(*shape: int, dtype=torch.float32) -> torch.Tensor:
+    """Return random numbers of both signs between 1 and 3: only a dropped one is zero."""
+    return torch.empty(shape, dtype=dtype).uniform_(1, 3) * (torch.randint(0, 2, shape) * 2 - 1)
+
+
+def _kept(X, p):
+    return torch.rand_like(X) >= p
+
+
+def _as(make: Callable, mistakes: Iterable[Mistake]) -> Iterator[Mistake]:
+    """Yield mistakes in a formula as mistakes in what is made of it, when it is asked for."""
+    return (replace(mistake, gives=make(mistake.gives)) for mistake in mistakes)
+
+
+# What several layers have in common ---------------------------------------------------------------
+
+_NOTHING_DROPPED = ("nothing dropped", "什么也没有丢弃",
+    "`{what}` with p = {p} left no zero in {count} entries.", "p = {p} 时，`{what}` 的 {count} 个元素中没有一个零。")
+_EVERYTHING_DROPPED = Mistake(lambda X, p: X * torch.rand_like(X).long(), "everything dropped", "全部丢弃了",
+    "`{what}` with p = {p} left nothing but zeros in {count} entries.",
+    "p = {p} 时，`{what}` 的 {count} 个元素全是零。")
+_SHARE = ("With p = {p}, {want} of the entries should stay; in yours {got} do. p is the probability of being dropped, "
+    "for each entry by itself.", "p = {p} 时，保留的元素应占 {want}，你的占 {got}。p 是丢弃概率，每个元素各自独立。")
+_KEEPS_P = ("keeps with probability p", "把 p 当成了保留概率", *_SHARE)
+_WRONG_SHARE = ("wrong share dropped", "丢弃的比例不对", *_SHARE)
+_SHARED = ("mask shared between entries", "几个元素共用掩码")
+_SHARED_MASK = (*_SHARED,
+    "Entries that differ in index {dim} only are dropped together. Each entry needs a random number of its own.",
+    "仅仅第 {dim} 维下标不同的元素总是同时丢弃。每个元素都要有自己的随机数。")
+_SAME_NUMBER = Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >= p * X.numel()) / (1 - p),
+    "the same number dropped every time", "每次丢弃的个数都相同",
+    "Seven calls all dropped {count} entries. Each entry should decide by itself, so that the number varies.",
+    "七次调用都恰好丢弃了 {count} 个元素。每个元素应各自独立地决定去留，所以个数应有变化。")
+_SAME_MASK = ("the same mask every time", "每次的掩码都相同",
+    "Two calls of `{what}` drew the same random numbers. Draw new ones in each call, and set no seed inside.",
+    "两次调用 `{what}` 抽到了相同的随机数。每次调用都要重新抽取，函数内部不要设置随机种子。")
+_FACTORS = [  # of what stays, as functions of p
+    Mistake(lambda p: 1.0, "mask not rescaled by 1/(1-p)", "掩码没有按 1/(1-p) 重新缩放",
+            "What stays should be divided by 1-p, so that the mean stays as it was; yours is left as it is.",
+            "保留下来的应除以 1-p，均值才不变；你却原样未动。"),
+    Mistake(lambda p: 1 / p, "rescaled by the wrong factor", "缩放的倍数不对",
+            "A share of 1-p stays, so the mean stays if you divide by 1-p, not by p.",
+            "保留的比例是 1-p，所以除以 1-p 均值才不变，而不是除以 p。"),
+    Mistake(lambda p: 1 - p, "multiplied instead of divided by 1-p", "该除以 1-p，却乘了 1-p",
+            "What stays should grow, to make up for what is lost: divide by 1-p.",
+            "保留下来的应当放大，以补偿失去的部分：要除以 1-p。"),
+]
+
+
+def _expect_dropped(draw: Callable, p: float, what: str, shared: tuple = _SHARED_MASK) -> None:
+    """State that `draw()`, the output over the input, is 0 with probability p and else 1/(1-p)."""
+    ratio = draw()
+    kept = ratio != 0
+    share, spread = kept.double().mean().item(), (p * (1 - p) / kept.numel()) ** 0.5
+    expect(share < 1, *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=kept.numel())
+    expect(share > 0, *_EVERYTHING_DROPPED.words, what=what, p=f"{p:.2f}", count=kept.numel())
+    by_chance = share**2 + (1 - share) ** 2  # two of them share their fate
+    for dim in range(kept.ndim):
+        pairs = kept.unfold(dim, 2, 2)
+        alike = (pairs[..., 0] == pairs[..., 1]).double().mean()
+        expect(alike < (1 + by_chance) / 2, *shared, dim=dim)
+    expect(abs(share - 1 + p) < 6 * spread, *(_KEEPS_P if abs(share - p) < 6 * spread else _WRONG_SHARE),
+           p=f"{p:.2f}", want=f"{1 - p:.0%}", got=f"{share:.0%}")
+    of_the_kept = Text("{what} / input, where it is not zero", "非零处的 {what} / 输入").format(what=what)
+    full = partial(torch.full_like, ratio[kept])
+    expect_close(ratio[kept], full(1 / (1 - p)), of_the_kept, _as(lambda factor: full(factor(p)), _FACTORS))
+    others = [draw() != 0 for _ in range(6)]
+    expect(not torch.equal(kept, others[0]), *_SAME_MASK, what=what)
+    expect(any(other.sum() != kept.sum() for other in others), *_SAME_NUMBER.words, count=int((~kept).sum()))
+
+
+class _Probe(nn.Module):
+    """Hands on its input, and notes in which mode it did so."""
+
+    def __init__(self):
+        super().__init__()
+        self.training_seen = []
+
+    def forward(self, X):
+        self.training_seen.append(self.training)
+        return X
+
+
+# The layer, by hand and as a module ---------------------------------------------------------------
+
+
+@exercise("dropout.layer", "dropout(X, p)", mistakes=[
+    *_as(lambda factor: lambda X, p: X * _kept(X, p) * factor(p), _FACTORS),
+    _EVERYTHING_DROPPED, _SAME_NUMBER,
+    Mistake(lambda X, p: X, *_NOTHING_DROPPED),
+    Mistake(lambda X, p: X * ~_kept(X, p) / (1 - p), *_KEEPS_P),
+    Mistake(lambda X, p: X * torch.randint_like(X, 2) / (1 - p), *_WRONG_SHARE),
+    Mistake(lambda X, p: X * _kept(X[0], p) / (1 - p), *_SHARED_MASK),
+    Mistake(lambda X, p: X * _kept(X[..., :1], p) / (1 - p), *_SHARED_MASK),
+])
+def layer(dropout):
+    """Check inverted dropout; Srivastava et al. (2014), section 10."""
+    call = "dropout(X, p)"
+    for *shape, dtype, grad in (
+        (64, 50, torch.float32, True), (40, 8, 10, torch.float64, True), (50, 40, torch.float32, False)
+    ):
+        X = _far_from_zero(*shape, dtype=dtype)
+        what = call if grad else f"with torch.no_grad(): {call}"
+        for p in _small_and_large(0.15, 0.4):
+            with torch.set_grad_enabled(grad):
+                with unchanged(X=X):
+                    tensor(dropout(X, p), what, like=X)
+                _expect_dropped(lambda X=X, p=p: tensor(dropout(X, p), call, X.shape) / X, p, what)
+    X = torch.randn(5, 7)
+    expect_close(tensor(dropout(X, 0.0), call, X.shape), X, "dropout(X, 0)")
+    expect_close(tensor(dropout(X, 1.0), call, X.shape), torch.zeros_like(X), "dropout(X, 1)")
+    out = tensor(dropout(X.requires_grad_(), 0.5), call, X.shape)
+    expect(out.requires_grad, "no gradient", "没有梯度",
+           "Nothing can be learned through your layer: `{call}` has lost its link to X. Compute it from X itself, "
+           "without `detach`, `data`, `no_grad` or NumPy.",
+           "梯度传不过你的层：`{call}` 与 X 之间断了计算图。请直接由 X 计算，"
+           "不要用 `detach`、`data`、`no_grad` 或 NumPy。", call=call)
+    with elsewhere("X"):
+        dropout(X, 0.5)
+
+
+def _module(forward: Callable) -> type[nn.Module]:
+    """Return a module made with p, with this forward: a function of the module and X."""
+
+    def __init__(self, p):
+        nn.Module.__init__(self)
+        self.p = p
+
+    return type("Dropout", (nn.Module,), {"__init__": __init__, "forward": forward})
+
+
+_ACTIVE = ("active in eval mode", "评估模式下仍在起作用",
+    "After `net.eval()` your layer still drops entries. `self.training` says in which mode it is.",
+    "`net.eval()` 之后，你的层仍在丢弃元素。`self.training` 说明它处于哪种模式。")
+_IN_EVAL_MODE = [  # factors of the output there, as functions of p
+    Mistake(lambda p: 1 - p, "rescaled in eval mode", "评估模式下重新缩放了",
+            "In evaluation mode the layer should do nothing. You have rescaled by 1-p there; with inverted dropout "
+            "that is done in train mode, by 1/(1-p).",
+            "评估模式下，这一层什么也不该做。你却在这里乘了 1-p；我们的暂退法（inverted dropout）是在训练模式下缩放的，"
+            "乘的是 1/(1-p)。"),
+    Mistake(lambda p: 1 / (1 - p), "rescaled by 1/(1-p) in eval mode", "评估模式下按 1/(1-p) 重新缩放了",
+            "In evaluation mode nothing is dropped, so nothing needs to be made up for.",
+            "评估模式下什么也没有丢弃，也就不需要补偿。"),
+]
+
+
+@exercise("dropout.module", "Dropout(p)", mistakes=[
+    *_as(lambda factor: _module(
+        lambda self, X: X * _kept(X, self.p) * factor(self.p) if self.training else X), _FACTORS),
+    *_as(lambda factor: _module(
+        lambda self, X: F.dropout(X, self.p) if self.training else X * factor(self.p)), _IN_EVAL_MODE),
+    Mistake(_module(lambda self, X: F.dropout(X, self.p)), *_ACTIVE),
+    Mistake(_module(lambda self, X: F.dropout(X, self.p, not self.training)), *_ACTIVE),
+    Mistake(_module(lambda self, X: X), *_NOTHING_DROPPED),
+])
+def module(Dropout):
+    """Check a dropout module inside a network, in both modes; nn.Dropout is the model."""
+    expect(isinstance(Dropout, type) and issubclass(Dropout, nn.Module), "not a module", "不是模块",
+           "`Dropout` should be a class that inherits from `nn.Module`: only then do `net.train()` and `net.eval()` "
+           "reach it.",
+           "`Dropout` 应是继承自 `nn.Module` 的类，否则 `net.train()` 和 `net.eval()` 找不到它。")
+    for method in ("__init__", "forward"):
+        expect(getattr(Dropout, method) is not getattr(nn.Module, method), "method missing", "缺少方法",
+               "`Dropout` needs a method `{method}` of its own.",
+               "`Dropout` 需要有自己的方法 `{method}`。", method=method)
+    p, large = _small_and_large(0.2, 0.4)
+    layers = [Dropout(p), Dropout(large)]
+    for layer in layers:
+        expect("training" in vars(layer), "super().__init__() is missing", "缺少 super().__init__()",
+               "Begin `__init__` with `super().__init__()`: it makes the object a module.",
+               "`__init__` 要以 `super().__init__()` 开头：有了它，对象才是模块。")
+    for layer, want in zip(layers, (p, large), strict=True):
+        got = getattr(layer, "p", None)
+        expect(got == want, "p not stored", "没有保存 p",
+               "After `layer = Dropout({want})`, `layer.p` should be {want}; yours is {got}.",
+               "执行 `layer = Dropout({want})` 之后，`layer.p` 应为 {want}，你的是 {got}。",
+               want=f"{want:.2f}", got=got)
+    _expect_two_modes(layers[0], p)
+
+
+def _expect_two_modes(layer: nn.Module, p: float) -> None:
+    X, what = _far_from_zero(64, 50), "net.train()(X)"
+    net = nn.Sequential(nn.Identity(), nn.Sequential(layer))
+    for _ in range(2):  # to and fro: the mode may be changed at any time
+        with unchanged(X=X):
+            out = tensor(net.eval()(X), "net.eval()(X)", X.shape)
+        expect(not (out == 0).any(), *_ACTIVE)
+        expect_close(out, X, "net.eval()(X)", _as(lambda factor: X * factor(p), _IN_EVAL_MODE))
+        net.train()
+        with unchanged(X=X):
+            tensor(net(X), what, like=X)
+        _expect_dropped(lambda: tensor(net(X), what, X.shape) / X, p, what)
+    with elsewhere("X"):
+        net(X)
+    layer.p = 0.0
+    expect(torch.allclose(net(X[:2]), X[:2]), "a change of p has no effect", "改变 p 不起作用",
+           "After `layer.p = 0.0` your layer still drops entries, with the probability that it was made with. Read "
+           "`self.p` in each call, as `nn.Dropout` does.",
+           "执行 `layer.p = 0.0` 之后，你的层仍按创建时的概率丢弃元素。请像 `nn.Dropout` 那样，"
+           "每次调用时都读取 `self.p`。")
+
+
+# Measuring ----------------------------------------------------------------------------------------
+
+def _counted(statistic: Callable, *, training=False, grad=False, restore=True) -> Callable:
+    """Return an answer that makes something of the hits and sizes of the batches."""
+
+    def accuracy(net, data_iter):
+        before = net.training
+        net.train(training)
+        with torch.set_grad_enabled(grad):
+            pairs = [((net(X).argmax(1) == y).sum().item(), len(y)) for X, y in data_iter]
+        net.train(before if restore else training)
+        return statistic(*np.array(pairs).T)
+
+    return accuracy
+
+
+def _share(hits, sizes):
+    return hits.sum() / sizes.sum()
+
+
+_MODES = {True: Text("train", "训练"), False: Text("evaluation", "评估")}
+_IN_TRAIN_MODE = Mistake(_counted(_share, training=True), "measured in train mode", "在训练模式下度量",
+    "The net was in train mode while you measured it, so dropout was active and luck decided. Call `net.eval()` first.",
+    "你度量时网络处于训练模式，暂退法开着，结果全凭运气。请先调用 `net.eval()`。")
+_GRADIENTS_RECORDED = Mistake(_counted(_share, grad=True), "gradients recorded", "记录了梯度",
+    "While you measure, PyTorch keeps every intermediate result for a backward pass that never comes. Measure inside "
+    "`with torch.no_grad():`.",
+    "度量时，PyTorch 为反向传播保留了所有中间结果，而反向传播根本不会发生。请放在 `with torch.no_grad():` 之内度量。")
+_NOT_RESTORED = Mistake(_counted(_share, restore=False), "mode not restored", "模式没有恢复",
+    "The net came in {before} mode and leaves in {after} mode. Remember `net.training`, and put it back at the end.",
+    "网络来时处于{before}模式，离开时却处于{after}模式。请先记下 `net.training`，最后再恢复。")
+
+
+def _watched(net: nn.Module) -> nn.Module:
+    """Note in the net how it comes: its modes and its weights."""
+    net.came_in = [module.training for module in net.modules()]
+    net.came_with = copy.deepcopy(net.state_dict())
+    return net
+
+
+def _expect_weights_as_they_were(net: nn.Module) -> None:
+    same = all(torch.equal(value, net.came_with[name]) for name, value in net.state_dict().items())
+    expect(same, "network changed", "网络被改动",
+           "Measuring has changed the weights of the net.",
+           "你的代码在度量时改动了网络的权重。度量只应读取，不应更新。")
+
+
+def _nets_and_data():
+    """Yield nets in either mode, with data of which the last batch is smaller and harder."""
+    for training, right_ones in ((True, (12, 7, 1)), (False, (13, 9, 1))):
+        net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Dropout(0.8)).eval()
+        data = []
+        for size, hits in zip((16, 16, 4), right_ones, strict=True):
+            X = torch.randn(size, 3, 4)
+            y = net(X).argmax(1)
+            missed = torch.randperm(size)[hits:]
+            y[missed] = (y[missed] + torch.randint(1, 4, (size - hits,))) % 4
+            data.append((X, y))
+        seen = net.seen = []  # (train mode, gradients) of each module that ran, also in a copy
+
+        def note(module, inputs, seen=seen):
+            seen.append((module.training, torch.is_grad_enabled()))
+
+        for part in net.modules():
+            part.register_forward_pre_hook(note)
+        yield {"net": _watched(net.train(training)), "data_iter": data}
+
+
+def _measured_well(value, call, arguments):
+    value = number(value, call)
+    seen = arguments["net"].seen.copy()
+    arguments["net"].seen.clear()
+    expect(seen, "network not used", "没有用到网络",
+           "`{call}` never called `net(X)`.", "`{call}` 从来没有调用 `net(X)`。", call=call)
+    expect(not any(training for training, _ in seen), *_IN_TRAIN_MODE.words)
+    expect(not any(grad for _, grad in seen), *_GRADIENTS_RECORDED.words)
+    return value
+
+
+def _left_as_it_came(answer, arguments, value):
+    net = arguments["net"]
+    expect([module.training for module in net.modules()] == net.came_in, *_NOT_RESTORED.words,
+           before=_MODES[net.came_in[0]], after=_MODES[net.training])
+    _expect_weights_as_they_were(net)
+
+
+value_exercise("dropout.evaluate", "accuracy(net, data_iter)",
+               inputs=_nets_and_data, right=_counted(_share), returns=_measured_well, also=_left_as_it_came, mistakes=[
+    Mistake(_counted(lambda hits, sizes: (hits / sizes).mean()),
+            "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
+            "You average the accuracies of the batches, but the last batch is smaller. Count right answers and "
+            "examples.",
+            "你对各批量的准确率取了平均，而最后一个批量较小。应累计答对的个数和样本的个数。"),
+    Mistake(_counted(lambda hits, sizes: hits.sum() / (len(sizes) * sizes[0])),
+            "last batch taken for a full one", "把最后一个批量当成了完整的批量",
+            "You divide by batches times batch size, but the last batch is smaller. Count the examples.",
+            "你除以的是批量数乘批量大小，而最后一个批量较小。应累计样本的个数。"),
+    Mistake(_counted(lambda hits, sizes: 100 * _share(hits, sizes)),
+            "percent instead of a share", "用了百分数，而不是比例",
+            "Return a number between 0 and 1, not percent.", "请返回 0 与 1 之间的数，不要用百分数。"),
+    Mistake(_counted(lambda hits, sizes: hits.sum()), "not divided by the number of examples", "没有除以样本数",
+            "That is the number of right answers: divide it by the number of examples.",
+            "这是答对的个数，还要除以样本数。"),
+    Mistake(_counted(lambda hits, sizes: 1 - _share(hits, sizes)),
+            "error rate instead of accuracy", "该给准确率，却给了错误率",
+            "That is the share of wrong answers.", "这是答错的比例，应返回答对的比例。"),
+    Mistake(_counted(lambda hits, sizes: hits.sum() / len(sizes)), "divided by the number of batches", "除以了批量数",
+            "Divide the right answers by the number of examples, not of batches.",
+            "答对的个数应除以样本数，而不是批量数。"),
+    Mistake(_counted(lambda hits, sizes: hits[-1] / sizes[-1]), "only the last batch", "只有最后一个批量",
+            "You return the last batch's accuracy.", "你返回的是最后一个批量的准确率，应统计所有批量。"),
+    Mistake(_counted(lambda hits, sizes: hits[0] / sizes[0]), "only the first batch", "只有第一个批量",
+            "You return after the first batch.", "第一个批量之后你就返回了，应等循环结束再返回。"),
+    _IN_TRAIN_MODE, _GRADIENTS_RECORDED, _NOT_RESTORED,
+])
+
+
+class _LastFirst(nn.Sequential):
+    """Runs its blocks from the last to the first: they are not defined in the order they run."""
+
+    def forward(self, X):
+        for block in reversed(self):
+            X = block(X)
+        return X
+
+
+def _deep_nets():
+    """Yield nets in evaluation mode whose ReLUs run in either order and are followed by dropout in place."""
+    for container, depth in itertools.product((_LastFirst, nn.Sequential), (3, 1)):
+        blocks = []
+        for _ in range(depth):
+            linear = nn.Linear(24, 24)
+            nn.init.normal_(linear.weight, std=(1 + float(torch.rand(()))) / 24**0.5)
+            nn.init.normal_(linear.bias)  # some units are more active than others
+            blocks.append(nn.Sequential(linear, nn.ReLU(), nn.Dropout(0.5, inplace=True)))
+        net = nn.Sequential(nn.Flatten(), _Probe(), container(*blocks), nn.Linear(24, 5), nn.LeakyReLU())
+        yield {"net": _watched(net.eval()), "X": torch.randn(256, 4, 6)}
+
+
+def _hooked(statistic: Callable = torch.var, kind: type = nn.ReLU, *, before: bool = False) -> Callable:
+    """Return an answer that measures all layers of a kind, behind or before them, as they run."""
+
+    def activation_variance(net, X):
+        found = []
+
+        def note(layer, inputs, output):
+            found.append(float(statistic(inputs[0] if before else output)))
+
+        hooks = [module.register_forward_hook(note) for module in net.modules() if type(module) is kind]
+        with torch.no_grad():
+            net(X)
+        for hook in hooks:
+            hook.remove()
+        return found
+
+    return activation_variance
+
+
+def _one_by_one(net, X):
+    found = []
+    for layer in net.modules():
+        if not list(layer.children()):
+            X = layer(X)
+            if type(layer) is nn.ReLU:
+                found.append(float(X.var()))
+    return found
+
+
+def _a_number_for_each_relu(value, call, arguments):
+    net = arguments["net"]
+    expect(not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules()),
+           "hook left behind", "钩子没有撤掉",
+           "The net still has your hook, so it will go on measuring at every later call. Keep what "
+           "`register_forward_hook` returns, and call its `remove()`.",
+           "网络上还留着你的钩子，以后每次调用都会继续度量。请保存 `register_forward_hook` 的返回值，"
+           "并调用它的 `remove()`。")
+    training = net.came_in[0]
+    modes = [module.training for module in net.modules()]
+    expect(modes == net.came_in and all(seen == training for seen in net[1].training_seen), "mode changed", "模式变了",
+           "The net came in {mode} mode; measure it in the mode it is in, and leave it there.",
+           "网络来时处于{mode}模式；请就在这个模式下度量，事后也不要改变它。", mode=_MODES[training])
+    _expect_weights_as_they_were(net)
+    if torch.is_tensor(value) and value.ndim == 0:
+        value = [value]
+    return numbers(value, call, sum(type(module) is nn.ReLU for module in net.modules()))
+
+
+_AFTER_DROPOUT = Mistake(_hooked(kind=nn.Dropout), "measured after dropout", "在暂退法之后度量",
+    "That is the variance after dropout has disturbed the activations. Measure what comes out of the ReLU at once: a "
+    "later layer may change it in place.",
+    "这是激活值受暂退法扰动之后的方差。ReLU 的输出要当场度量：后面的层可能会就地修改它。")
+
+
+def _also_in_train_mode(answer, arguments, value):
+    net, X = arguments.values()
+    _watched(net.train())[1].training_seen.clear()
+    call = "activation_variance(net, X)"
+    got = _a_number_for_each_relu(answer(net, X), call, arguments)
+    # With other masks, the variances of deeper layers differ a little; those after dropout differ a lot.
+    expect_close(got, torch.tensor(_hooked()(net, X)), call,
+                 _as(lambda measure: torch.tensor(measure(net, X)), [_AFTER_DROPOUT]), rtol=0.5)
+    _watched(net.eval())[1].training_seen.clear()
+
+
+value_exercise("dropout.activation_variance", "activation_variance(net, X)", inputs=_deep_nets, right=_hooked(),
+               returns=_a_number_for_each_relu, also=_also_in_train_mode, rtol=1e-3, mistakes=[
+    _AFTER_DROPOUT,
+    Mistake(_hooked(before=True), "measured before the ReLU", "在 ReLU 之前度量",
+            "That is the variance of what goes into the ReLU. Measure what comes out.",
+            "这是 ReLU 输入的方差。要度量的是它的输出。"),
+    Mistake(_hooked(torch.std), "standard deviation instead of variance", "该用方差，却用了标准差",
+            "That is the standard deviation, the square root of the variance.", "这是标准差，即方差的平方根。"),
+    Mistake(_hooked(torch.mean), "mean instead of variance", "该用方差，却用了均值",
+            "That is the mean of the activations.", "这是激活值的均值，应求方差。"),
+    Mistake(_hooked(lambda H: H.square().mean()),
+            "mean of the squares instead of variance", "该用方差，却用了平方的均值",
+            "That is the mean of the squares: the variance subtracts the squared mean.",
+            "这是平方的均值：方差还要减去均值的平方。"),
+    Mistake(_hooked(lambda H: H.var(0).mean()), "variance of each unit", "逐个单元求了方差",
+            "You take a variance over the batch for each unit, and average. Take one over all entries of the layer's "
+            "output.",
+            "你对每个单元在批量上求方差，再取平均。应把该层输出的所有元素合在一起，求一个方差。"),
+    Mistake(_hooked(lambda H: H.var(1).mean()), "variance of each example", "逐个样本求了方差",
+            "You take a variance over the units for each example, and average. Take one over all entries of the "
+            "layer's output.",
+            "你对每个样本在各单元上求方差，再取平均。应把该层输出的所有元素合在一起，求一个方差。"),
+    Mistake(_one_by_one, "layers called in the order of definition", "按定义的顺序调用了各层",
+            "You call the layers one by one, as they are defined. Only `net(X)` knows in which order they run.",
+            "你按定义的先后逐个调用各层。它们按什么顺序运行，只有 `net(X)` 知道。"),
+    Mistake(lambda net, X: _hooked()(net, X)[::-1], "in reverse order", "顺序反了",
+            "The values are right, but their order is not. Begin with the layer next to the input, and go on as the "
+            "layers run, wherever they are defined.",
+            "值都对，顺序不对。要从最靠近输入的层开始，按各层运行的先后排列，与定义的先后无关。"),
+])
+
+
+# Training -----------------------------------------------------------------------------------------
+
+def _mean(losses, sizes):
+    return sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+
+
+def _loop(
+    value: Callable = _mean, *, mode=True, clear: str = "before", step: str = "each", item=torch.Tensor.item
+) -> Callable:
+    """Return the textbook's loop over an epoch, or not quite; what it returns, `value` makes of losses and sizes."""
+
+    def train_epoch(net, train_iter, loss, optimizer):
+        net.train(mode)
+        losses = []
+        for X, y in train_iter:
+            batch_loss = loss(net(X), y)
+            if clear == "before":
+                optimizer.zero_grad()
+            batch_loss.backward()
+            if step == "each":
+                optimizer.step()
+            if clear == "after":
+                optimizer.zero_grad()
+            losses.append(item(batch_loss))
+        if step == "last":
+            optimizer.step()
+        return value(losses, [len(y) for _, y in train_iter])
+
+    return train_epoch
+
+
+_NOTHING_LEARNED = Mistake(_loop(step="none"), "nothing learned", "什么也没有学到",
+    "The weights of the net are the same as before: somebody must call `optimizer.step()`, after `backward()`.",
+    "网络的权重与之前相同：`backward()` 之后，别忘了调用 `optimizer.step()`。")
+_NOT_IN_TRAIN_MODE = Mistake(_loop(mode=False), "not in train mode", "不在训练模式",
+    "The net, or a part of it, came in evaluation mode and was trained like that, so its dropout layers did nothing. "
+    "Call `net.train()` first, whatever `net.training` says.",
+    "网络（或其中一部分）来时处于评估模式，也就这样训练了，其中的暂退层没有起作用。无论 `net.training` 是什么，"
+    "都请先调用 `net.train()`。")
+_KEEPS_GRAPH = Mistake(_loop(item=torch.Tensor.clone), "loss keeps its graph", "损失还带着计算图",
+    "You return a tensor that holds on to the network's whole computation. Add up plain numbers: `.item()`.",
+    "你返回的张量还牵着网络的整个计算图。请累加普通的数：`.item()`。")
+
+
+_WRONG_STEPS = [
+    _NOTHING_LEARNED, _NOT_IN_TRAIN_MODE,
+    Mistake(_loop(clear="never"), "gradients pile up", "梯度越积越多",
+            "Each step also used the gradients of all batches before it: `backward()` adds to what is there. Clear "
+            "them with `optimizer.zero_grad()`.",
+            "每一步还用上了之前所有批量的梯度：`backward()` 会把梯度加到已有的上面。"
+            "请用 `optimizer.zero_grad()` 清零。"),
+    Mistake(_loop(clear="never", step="last"), "one step an epoch", "每轮只走一步",
+            "You take one step at the end of the epoch. Take one after each batch.",
+            "你在一轮结束时才走一步。应在每个批量之后走一步。"),
+    Mistake(_loop(clear="after"), "old gradients used", "用上了旧的梯度",
+            "The net came with gradients of an earlier `backward()`, and your first step used them too. Clear the "
+            "gradients before `backward()`, not after the step.",
+            "网络带着之前某次 `backward()` 留下的梯度而来，你的第一步把它们也用上了。梯度要在 `backward()` 之前清零，"
+            "而不是在更新之后。"),
+]
+_WRONG_SUMS = [
+    _KEEPS_GRAPH,
+    Mistake(_loop(lambda losses, sizes: losses[-1]), "loss of the last batch", "最后一个批量的损失",
+            "You return the loss of the last batch. Return the mean over all examples of the epoch.",
+            "你返回的是最后一个批量的损失。应返回这一轮所有样本的平均损失。"),
+    Mistake(_loop(lambda losses, sizes: sum(losses) / len(losses)),
+            "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
+            "You average over batches, but the last batch is smaller. Weight each batch's loss by its number of "
+            "examples.",
+            "你对批量取了平均，而最后一个批量较小。请按样本数给各批量的损失加权。"),
+    Mistake(_loop(lambda losses, sizes: sum(losses) / sum(sizes)), "divided twice", "重复除以了样本数",
+            "The loss of a batch is a mean already. Multiply it by the number of examples before you add up.",
+            "批量的损失已经是平均值。请先乘以样本数，再累加。"),
+    Mistake(_loop(lambda losses, sizes: _mean(losses, sizes) * sum(sizes)), "sum instead of mean", "该取平均，却求了和",
+            "That is the sum over all examples: divide it by their number.", "这是所有样本之和，还要除以样本数。"),
+    Mistake(_loop(lambda losses, sizes: sum(losses)), "sum over the batches", "各批量之和",
+            "You add up the losses of the batches. Return the mean over all examples.",
+            "你把各批量的损失加了起来。应返回所有样本的平均损失。"),
+]
+
+
+@exercise("dropout.fix_loop", "train_epoch(net, train_iter, loss, optimizer)", mistakes=_WRONG_STEPS + _WRONG_SUMS)
+def fix_loop(train_epoch):
+    """Check one epoch of training against the textbook loop."""
+    call = "train_epoch(net, train_iter, loss, optimizer)"
+    for momentum, gradient in ((0.0, None), (0.9, 1.0)):
+        start = nn.Sequential(_Probe(), nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).eval()
+        start.training = gradient is not None  # then only its parts are in evaluation mode
+        data = [(3 * torch.randn(n, 6), torch.randint(0, 3, (n,))) for n in (10, 10, 10, 3)]
+        run = partial(_after_an_epoch, start=start, data=data, momentum=momentum, gradient=gradient)
+        net, value, weights = run(train_epoch)
+        got = number(value, call)
+        unlearned = torch.equal(weights, nn.utils.parameters_to_vector(start.parameters()))
+        expect(not unlearned, *_NOTHING_LEARNED.words)
+        expect(all(net[0].training_seen), *_NOT_IN_TRAIN_MODE.words)
+        _, right_value, right_weights = run(_loop())
+        expect_close(weights, right_weights, Text("the weights after an epoch", "训练一轮后的权重"),
+                     _as(lambda loop, run=run: run(loop)[2], _WRONG_STEPS), rtol=1e-3, atol=1e-5)
+        expect_close(got, right_value, call, _as(lambda loop, run=run: run(loop)[1], _WRONG_SUMS), rtol=1e-3)
+        expect(not getattr(value, "requires_grad", False), *_KEEPS_GRAPH.words)
+
+
+def _after_an_epoch(epoch, start, data, momentum, gradient):
+    """Return a copy of the net after the epoch, what the epoch returned, and the weights."""
+    net = copy.deepcopy(start)
+    for parameter in net.parameters():
+        parameter.grad = gradient and torch.full_like(parameter, gradient)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=momentum)
+    with unchanged(train_iter=data):
+        value = epoch(net, data, nn.CrossEntropyLoss(), optimizer)
+    return net, value, nn.utils.parameters_to_vector(net.parameters()).detach()
+
+
+# Judging experiments ------------------------------------------------------------------------------
+
+
+def _accuracies(num_seeds: int, center: float) -> np.ndarray:
+    """Return one accuracy for each seed, as a sweep does."""
+    return (center + 0.02 * torch.randn(num_seeds, dtype=torch.float64)).numpy()
+
+
+def _pairs():
+    for n in (5, 2, 9):
+        a, gain = _accuracies(n, 0.8), _accuracies(n, 0.005)
+        gain[:2] = np.abs(gain[:2]) * [1, -1]  # each of the two wins at some seed
+        yield {"a": a, "b": a - 0.2 * gain}  # a seed is good or bad for both
+
+
+def _of_difference(mean: Callable = np.mean, error: Callable = lambda d: d.std(ddof=1) / len(d) ** 0.5) -> Callable:
+    """Return an answer from what it takes for the mean and the error of the differences."""
+    return lambda a, b: (mean(a - b), error(a - b))
+
+
+def _mean_and_error(value, call, arguments):
+    mean, error = numbers(value, call, 2)
+    return {Text("mean of a - b", "a - b 的均值"): mean, Text("standard error", "标准误"): error}
+
+
+value_exercise("dropout.paired_difference", "paired_difference(a, b)",
+               inputs=_pairs, right=_of_difference(), returns=_mean_and_error, mistakes=[
+    Mistake(lambda a, b: _of_difference()(b, a), "difference the wrong way round", "差的方向反了",
+            "That is the mean of b - a.", "这是 b - a 的均值，应求 a - b 的均值。"),
+    Mistake(_of_difference(np.sum), "sum instead of mean", "该取平均，却求了和",
+            "That is the sum of the differences.", "这是各个差之和，应求均值。"),
+    Mistake(lambda a, b: _of_difference()(np.abs(a - b), 0), "absolute differences", "用了差的绝对值",
+            "You drop the signs. Where b is better than a, the difference is negative, and counts against a.",
+            "你丢掉了正负号。b 比 a 好时差为负，应当算作对 a 不利。"),
+    Mistake(lambda a, b: _of_difference()(a, b)[::-1], "mean and standard error swapped", "均值与标准误的次序反了",
+            "The mean comes first, then its standard error.", "均值在前，它的标准误在后。"),
+    Mistake(_of_difference(error=lambda d: d.std(ddof=1)),
+            "standard deviation instead of standard error", "该用标准误，却用了标准差",
+            "That is the standard deviation of a single difference. The mean of n of them is surer by a factor of √n.",
+            "这是单个差的标准差。n 个差的均值更可靠，误差只有它的 1/√n。"),
+    Mistake(lambda a, b: ((a - b).mean(), ((a.var(ddof=1) + b.var(ddof=1)) / len(a)) ** 0.5),
+            "pairing ignored", "没有利用配对",
+            "You treat a and b as unrelated groups. A good seed is good for both: take the differences first, then "
+            "look at how they spread.",
+            "你把 a 和 b 当成了互不相干的两组。一个走运的随机种子，对两者都有利：先求差，再看这些差有多分散。"),
+    Mistake(_of_difference(error=lambda d: d.std() / len(d) ** 0.5),
+            "divided by n instead of n-1", "该除以 n-1，却除以了 n",
+            "With the mean estimated from the same numbers, the variance divides by n-1: NumPy's `ddof=1`.",
+            "均值也是由这些数估计的，所以方差要除以 n-1：NumPy 的 `ddof=1`。"),
+    Mistake(_of_difference(error=lambda d: d.std(ddof=1) / len(d)),
+            "divided by n instead of √n", "该除以 √n，却除以了 n",
+            "Divide by the square root of n.", "应除以 n 的平方根。"),
+    Mistake(_of_difference(error=lambda d: d.var(ddof=1) / len(d)),
+            "variance instead of standard error", "该用标准误，却用了方差",
+            "That is the squared standard error: take the root.", "这是标准误的平方，还要开方。"),
+    Mistake(_of_difference(error=lambda d: 1.96 * d.std(ddof=1) / len(d) ** 0.5),
+            "interval instead of standard error", "该用标准误，却用了置信区间",
+            "Return the standard error itself, not an interval's half-width.",
+            "请返回标准误本身，而不是置信区间的半宽。"),
+])
+
+
+def _losses():
+    """Yield losses on which all mistakes differ; then those of one seed, and two epochs equally good."""
+    best_epoch = EXERCISES["dropout.best_epoch"]
+    answers = [best_epoch.right, *(mistake.gives for mistake in best_epoch.mistakes)]
+    for shape in ((3, 20), (5, 12)):
+        epochs = []
+        while len(set(epochs)) < len(answers) - 1:  # without a tie, the last of the best is the first
+            losses = torch.rand(shape, dtype=torch.float64).numpy() + 0.5
+            epochs = [float(answer(losses)) for answer in answers]
+        yield {"valid_loss": losses}
+    yield {"valid_loss": torch.rand(1, 7, dtype=torch.float64).numpy()}
+    yield {"valid_loss": np.array([[0.9, 0.5, 0.7, 0.5]] * 2)}
+
+
+value_exercise("dropout.best_epoch", "best_epoch(valid_loss)", inputs=_losses,
+               right=lambda loss: loss.mean(0).argmin() + 1, together=True, mistakes=[
+    Mistake(lambda loss: loss.mean(0).argmin(), "counted from 0", "从 0 数起",
+            "Index 0 is epoch 1: count the epochs from 1.", "下标 0 是第 1 轮：轮次要从 1 数起。"),
+    Mistake(lambda loss: loss.argmin(1).mean() + 1, "mean of the seeds' best epochs", "取了各随机种子最佳轮次的平均",
+            "You average the best epochs of the single seeds. Average the losses first, then look for the lowest.",
+            "你对各随机种子自己的最佳轮次取了平均。应先对损失取平均，再找最低的。"),
+    Mistake(lambda loss: loss[0].argmin() + 1, "one seed only", "只用了一个随机种子",
+            "You look at the first seed only. Average over the seeds.",
+            "你只看了第一个随机种子。应对所有随机种子取平均。"),
+    Mistake(lambda loss: loss.mean(1).argmin() + 1, "seeds and epochs swapped", "随机种子与轮次弄反了",
+            "That is the best seed. `valid_loss[seed, epoch]`: average over the first index.",
+            "这是最好的随机种子。`valid_loss[seed, epoch]`：应沿第一个下标取平均。"),
+    Mistake(lambda loss: np.median(loss, 0).argmin() + 1, "median instead of mean", "该用均值，却用了中位数",
+            "That is the median of the seeds; take their mean.", "这是各随机种子的中位数，应取均值。"),
+    Mistake(lambda loss: loss.mean(0).argmax() + 1, "highest instead of lowest", "该取最低，却取了最高",
+            "You look for the highest loss.", "你找的是最高的损失，应找最低的。"),
+    Mistake(lambda loss: loss.mean(0).min(), "the loss instead of the epoch", "给了损失，而不是轮次",
+            "That is the lowest loss. Return the epoch in which it occurs.", "这是最低的损失。应返回它出现在哪一轮。"),
+    Mistake(lambda loss: loss.shape[1], "always the last epoch", "总是最后一轮",
+            "That is the last epoch, not the best.", "这是最后一轮，不是最好的一轮。"),
+    Mistake(lambda loss: loss.min(0).argmin() + 1, "lowest loss of a single seed", "取了单个随机种子的最低损失",
+            "You look for the lowest single loss, so one lucky seed decides. Average over the seeds first.",
+            "你找的是所有单个损失中最低的，于是一个走运的随机种子就说了算。应先对随机种子取平均。"),
+    Mistake(lambda loss: loss.shape[1] - loss.mean(0)[::-1].argmin(), "last of equal epochs", "几轮相等时取了最后一个",
+            "Epochs 2 and 4 are equally good: return the first of them.", "第 2 轮和第 4 轮一样好：应返回前面那一个。"),
+])
+
+
+def _four_groups():
+    centers = {"none": 0.60, "decay": 0.68, "dropout": 0.75, "both": 0.87}
+    for n in (5, 3, 1):
+        yield {name: _accuracies(n, center) for name, center in centers.items()}
+
+
+value_exercise("dropout.interaction", "interaction(none, decay, dropout, both)", inputs=_four_groups,
+               right=lambda none, decay, dropout, both: ((both - dropout) - (decay - none)).mean(), mistakes=[
+    Mistake(lambda none, decay, dropout, both: ((decay - none) - (both - dropout)).mean(),
+            "sign turned round", "符号反了",
+            "Positive should mean that weight decay gains more when dropout is there.",
+            "正值应表示：有暂退法时，权重衰减的增益更大。"),
+    Mistake(lambda none, decay, dropout, both: (both - dropout - decay).mean(), "baseline forgotten", "忘了基准",
+            "The gain of weight decay alone is decay - none.", "权重衰减单用时的增益是 decay - none。"),
+    Mistake(lambda none, decay, dropout, both: ((both - dropout) + (decay - none)).mean(),
+            "gains added", "两个增益加在了一起",
+            "Compare the two gains of weight decay: subtract one from the other.",
+            "应比较权重衰减的两个增益：用一个减去另一个。"),
+    Mistake(lambda none, decay, dropout, both: (both - none).mean(),
+            "gain of both against none", "两者并用相对于 none 的增益",
+            "That is what both gain together. How does it compare with the sum of the single gains?",
+            "这是两者并用的总增益。它与各自单用的增益之和相比如何？"),
+    Mistake(lambda none, decay, dropout, both: (both - np.maximum(decay, dropout)).mean(),
+            "gain of both against the better one", "两者并用相对于较好一个的增益",
+            "That is what the second one adds to the better one. Compare it with what it adds to no regularization at "
+            "all.",
+            "这是第二个在较好的一个之上带来的增益。应把它与没有正则化时带来的增益相比。"),
+    Mistake(lambda none, decay, dropout, both: (both - dropout - decay - none).mean(),
+            "baseline counted twice", "基准算了两次",
+            "Mind the signs: minus (decay - none) is minus decay plus none.",
+            "注意符号：减去 (decay - none)，就是减 decay 加 none。"),
+    Mistake(lambda none, decay, dropout, both: ((both - dropout) - (decay - none)).sum(),
+            "sum instead of mean", "该取平均，却求了和",
+            "You add up over the seeds: return the mean.", "你对随机种子求了和，应返回均值。"),
+])
+
+
+# Theory -------------------------------------------------------------------------------------------
+
+
+def _units():
+    for n in (4, 1, 9):
+        w, x = torch.randn(n) + 1, torch.randn(n) - 1
+        for p in (*_small_and_large(0.1, 0.4), 0.0):
+            yield {"w": w, "x": x, "p": p}
+
+
+def _variance_over_all_masks(w, x, p):
+    """Return the variance of a linear unit whose inputs are dropped: no formula, all 2ⁿ masks."""
+    masks = torch.tensor(list(itertools.product((0, 1), repeat=len(w))), dtype=torch.float64)
+    probability = (masks * (1 - p) + (1 - masks) * p).prod(1)
+    outputs = masks @ (w * x).double() / (1 - p)
+    return probability @ (outputs - probability @ outputs).square()
+
+
+def _squares(w, x):
+    return (w * x).double().square().sum()
+
+
+value_exercise("dropout.variance", "output_variance(w, x, p)", inputs=_units, right=_variance_over_all_masks, mistakes=[
+    Mistake(lambda w, x, p: p * (1 - p) * _squares(w, x), "mask not rescaled by 1/(1-p)", "掩码没有按 1/(1-p) 重新缩放",
+            "That is the variance if the mask is not divided by 1-p. Dividing a random number by c divides its "
+            "variance by c².",
+            "这是掩码不除以 1-p 时的方差。随机数除以 c，方差就除以 c²。"),
+    Mistake(lambda w, x, p: p * _squares(w, x), "divided by 1-p only", "只除以了 1-p",
+            "Dividing a random number by 1-p divides its variance by (1-p)².", "随机数除以 1-p，方差就除以 (1-p)²。"),
+    Mistake(lambda w, x, p: (1 - p) / p * _squares(w, x), "p and 1-p swapped", "p 与 1-p 弄反了",
+            "p is the probability of being dropped, and the more is dropped, the larger the variance.",
+            "p 是丢弃概率；丢弃得越多，方差越大。"),
+    Mistake(lambda w, x, p: _squares(w, x) / (1 - p),
+            "mean of the square instead of variance", "该用方差，却用了平方的均值",
+            "For one input that is the mean of the square. The variance subtracts the square of the mean.",
+            "只有一个输入时，这是平方的均值。方差还要减去均值的平方。"),
+    Mistake(lambda w, x, p: p / (1 - p) * (w * x).sum() ** 2,
+            "sum squared instead of squares summed", "该先平方再求和，次序反了",
+            "You square the sum. The masks are independent, so the variances of the terms add up: square each term, "
+            "then sum.",
+            "你对和取了平方。各个掩码相互独立，所以各项的方差相加：先逐项平方，再求和。"),
+    Mistake(lambda w, x, p: p / (1 - p) * (w * x).sum(), "squares missing", "漏了平方",
+            "Multiplying a random number by c multiplies its variance by c².", "随机数乘以 c，方差就乘以 c²。"),
+    Mistake(lambda w, x, p: p / (1 - p) * w.square().sum(), "inputs left out", "漏了输入",
+            "An input that is large makes a large difference when it is dropped: x belongs into the formula.",
+            "大的输入一旦被丢弃，影响也大：公式里应当有 x。"),
+    Mistake(lambda w, x, p: p / (1 - p) * _squares(w, x) / len(w), "mean instead of sum", "该求和，却取了平均",
+            "The variances of the terms add up: take their sum.", "各项的方差相加：应求和。"),
+    Mistake(lambda w, x, p: (p / (1 - p) * _squares(w, x)).sqrt(),
+            "standard deviation instead of variance", "该用方差，却用了标准差",
+            "That is the standard deviation, the square root of the variance.", "这是标准差，即方差的平方根。"),
+])
+
+
+# Relatives of dropout -----------------------------------------------------------------------------
+
+_BIAS_DROPPED = Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p), F.dropout(b, p)),
+    "bias dropped too", "偏置也丢弃了",
+    "With X = 0 the output should be b; in yours a part of it is zero. Only weights are dropped.",
+    "X = 0 时输出应为 b，你的输出却有一部分是零。丢弃的只是权重。")
+_BIAS_RESCALED = Mistake(lambda X, W, b, p: F.linear(X, W * _kept(W, p), b) / (1 - p),
+    "bias rescaled too", "偏置也重新缩放了",
+    "With X = 0 the output should be b. Only the weights are masked and rescaled.",
+    "X = 0 时输出应为 b。加掩码并重新缩放的只是权重。")
+_BIAS_LEFT_OUT = Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p)),
+    "bias left out", "漏了偏置", "Add the bias b.", "请加上偏置 b。")
+_FOR_EACH_EXAMPLE = ("different for each example", "每个样本各不相同",
+    "Equal rows of X gave different outputs. What is dropped are weights, by one mask in a call, and all examples "
+    "share them.",
+    "X 中相同的行得到了不同的输出。丢弃的是权重，每次调用只用一个掩码，所有样本共用。")
+_ACTIVATIONS = ("activations dropped instead of weights", "该丢弃权重，却丢弃了激活值",
+    "All weights of an input or of an output are dropped together, as if activations had been dropped. Each single "
+    "weight needs a random number of its own.",
+    "同一个输入或同一个输出的所有权重一起被丢弃，就像丢弃的是激活值。每个权重都要有自己的随机数。")
+
+
+@exercise("dropout.dropconnect", "dropconnect(X, W, b, p)", mistakes=[
+    *_as(lambda factor: lambda X, W, b, p: F.linear(X, W * _kept(W, p) * (factor(p) if p else 1), b), _FACTORS),
+    Mistake(lambda X, W, b, p: F.linear(X, W, b), *_NOTHING_DROPPED),
+    Mistake(lambda X, W, b, p: F.linear(X, W * ~_kept(W, p) / (1 - p) if p else W, b), *_KEEPS_P),
+    Mistake(lambda X, W, b, p: F.linear(X * _kept(X[0], p) / (1 - p), W, b), *_ACTIVATIONS),
+    Mistake(lambda X, W, b, p: F.linear(X, W * _kept(W[:, :1], p) / (1 - p), b), *_ACTIVATIONS),
+    Mistake(lambda X, W, b, p: F.linear(F.dropout(X, p), W, b), *_FOR_EACH_EXAMPLE),
+    Mistake(lambda X, W, b, p: F.dropout(X @ W.T, p) + b, *_FOR_EACH_EXAMPLE),
+    _BIAS_DROPPED, _BIAS_RESCALED, _BIAS_LEFT_OUT,
+])
+def dropconnect(answer):
+    """Check a linear layer with dropped weights; Wan et al. (2013), one mask a call."""
+    call = "dropconnect(X, W, b, p)"
+    num_inputs, num_outputs = 60, 50
+    W, b, X = _far_from_zero(num_outputs, num_inputs), torch.randn(num_outputs), torch.randn(8, num_inputs)
+    probabilities = _small_and_large(0.2, 0.4)
+    one_each = torch.eye(num_inputs)  # with it as X, the outputs are the weights themselves
+
+    def layer(X, p):
+        return tensor(answer(X, W, b, p), call, (len(X), num_outputs))
+
+    with unchanged(X=X, W=W, b=b):
+        layer(X, probabilities[0])
+    expect_close(layer(X, 0.0), F.linear(X, W, b), "dropconnect(X, W, b, 0)",
+                 _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
+    b_only, zeros = b.expand(8, -1), torch.zeros_like(X)
+    for p in probabilities:
+        out = layer(zeros, p)
+        expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED.words)
+        expect_close(out, b_only, "dropconnect(0, W, b, p)",
+                     _as(lambda wrong, p=p: wrong(zeros, W, b, p), [_BIAS_RESCALED, _BIAS_LEFT_OUT]))
+        same = layer(X[:1].expand(8, -1), p)
+        expect(torch.allclose(same, same[:1].expand(8, -1), rtol=1e-3, atol=1e-3), *_FOR_EACH_EXAMPLE)
+        _expect_dropped(lambda p=p: (layer(one_each, p) - b).round(decimals=5) / W.T, p, call, _ACTIVATIONS)
+    expect_close(layer(X, 1.0), b_only, "dropconnect(X, W, b, 1)")
+    with elsewhere("W"):
+        answer(X, W, b, 0.5)
+
+
+def _noisy(variance: Callable = lambda p: p / (1 - p), mean=1.0, draw: Callable = torch.randn_like) -> Callable:
+    """Return an answer that multiplies by noise of this variance; with p = 0 it does nothing."""
+    return lambda X, p: X * (mean + variance(p) ** 0.5 * draw(X)) if p else X
+
+
+_NO_NOISE = Mistake(lambda X, p: X.clone(), "no noise", "没有噪声",
+    "`{what}` returns X itself.", "`{what}` 原样返回了 X。")
+_NOISE_ADDED = Mistake(lambda X, p: X + (p / (1 - p)) ** 0.5 * torch.randn_like(X),
+    "noise added instead of multiplied", "噪声是加上去的，不是乘上去的",
+    "Where X is 0 the output should be 0 as well: multiply X by the noise.",
+    "X 为 0 之处，输出也应为 0：请把 X 乘以噪声。")
+_ZEROS = Mistake(F.dropout, "zeros instead of Gaussian noise", "是零，不是高斯噪声",
+    "{share} of the entries are 0: that is dropout itself. Multiply each entry by a normally distributed number.",
+    "{share} 的元素是 0：这就是暂退法本身。应把每个元素乘以服从正态分布的数。")
+_SHARED_NOISE = (*_SHARED,
+    "Whole rows or columns get the same noise. Each entry needs a random number of its own.",
+    "整行或整列的噪声相同。每个元素都要有自己的随机数。")
+_MEAN_0 = Mistake(_noisy(mean=0.0), "noise of mean 0", "噪声的均值为 0",
+    "Your noise has mean 0, so on average nothing of X is left. Its mean should be 1.",
+    "你的噪声均值为 0，平均来说 X 什么也不剩。均值应为 1。")
+_WRONG_MEAN = Mistake(lambda X, p: _noisy()(X, p) / (1 - p), "wrong mean", "均值不对",
+    "The mean of output / input should be 1; yours is {mean}.", "输出 / 输入的均值应为 1，你的是 {mean}。")
+_NOT_GAUSSIAN = Mistake(_noisy(draw=lambda X: 12**0.5 * (torch.rand_like(X) - 0.5)), "not Gaussian", "不是高斯分布",
+    "Of normally distributed noise 68% lies within one standard deviation of the mean; of yours {inside} does.",
+    "服从正态分布的噪声，有 68% 落在均值两侧一个标准差之内；你的噪声有 {inside}。")
+_VARIANCE_OF_DROPOUT = ("The variance of dropout's noise is p/(1-p).",
+    "暂退法噪声的方差是 p/(1-p)。")
+_VARIANCES = [  # of the noise, as functions of p
+    Mistake(lambda p: (p / (1 - p)) ** 2, "p/(1-p) as standard deviation", "把 p/(1-p) 当成了标准差",
+            "p/(1-p) is the variance; `randn` must be multiplied by the standard deviation, its root.",
+            "p/(1-p) 是方差；`randn` 要乘的是标准差，即它的平方根。"),
+    Mistake(lambda p: p * (1 - p), "variance of a mask that is not rescaled", "用了未经重新缩放的掩码的方差",
+            "p(1-p) is the variance of the bare mask. Dividing the mask by 1-p divides its variance by (1-p)².",
+            "p(1-p) 是掩码本身的方差。掩码除以 1-p，方差就除以 (1-p)²。"),
+    Mistake(lambda p: 1.0, "standard deviation 1", "标准差是 1",
+            "The noise must grow with p: p/(1-p) is its variance.", "噪声应随 p 增大：方差是 p/(1-p)。"),
+    Mistake(lambda p: (1 - p) / p, "p and 1-p swapped", "p 与 1-p 弄反了",
+            "The larger p, the more noise: p/(1-p) is its variance.", "p 越大，噪声越大：方差是 p/(1-p)。"),
+    Mistake(lambda p: p, "p as variance", "把 p 当成了方差", *_VARIANCE_OF_DROPOUT),
+    Mistake(lambda p: p**2, "p as standard deviation", "把 p 当成了标准差", *_VARIANCE_OF_DROPOUT),
+]
+
+
+@exercise("dropout.gaussian", "gaussian_dropout(X, p)", mistakes=[
+    *_as(_noisy, _VARIANCES), _NO_NOISE, _NOISE_ADDED, _ZEROS, _MEAN_0, _WRONG_MEAN, _NOT_GAUSSIAN,
+    Mistake(_noisy(draw=lambda X: torch.randn_like(X[0])), *_SHARED_NOISE),
+    Mistake(_noisy(draw=lambda X: torch.randn_like(X[:, :1])), *_SHARED_NOISE),
+])
+def gaussian(gaussian_dropout):
+    """Check multiplicative noise N(1, p/(1-p)); Srivastava et al. (2014), section 10."""
+    call = "gaussian_dropout(X, p)"
+    X = torch.randn(7, 9, dtype=torch.float64)
+    with unchanged(X=X):
+        out = tensor(gaussian_dropout(X, 0.3), call, like=X)
+    expect_close(tensor(gaussian_dropout(X, 0.0), call, X.shape), X, "gaussian_dropout(X, 0)")
+    expect(not torch.equal(out, X), *_NO_NOISE.words, what=call)
+    zero = tensor(gaussian_dropout(torch.zeros(20, 20), 0.5), call, (20, 20))
+    expect(not zero.any(), *_NOISE_ADDED.words)
+    expect(not torch.equal(out, tensor(gaussian_dropout(X, 0.3), call, X.shape)), *_SAME_MASK, what=call)
+    for p in _small_and_large(0.1, 0.3):
+        X = _far_from_zero(400, 500)
+        _expect_gaussian((tensor(gaussian_dropout(X, p), call, X.shape) / X).double(), p)
+    with elsewhere("X"):
+        gaussian_dropout(X, 0.5)
+
+
+def _expect_gaussian(noise: torch.Tensor, p: float) -> None:
+    """State that the numbers are independent, and of N(1, p/(1-p))."""
+    want, n, zeros = p / (1 - p), noise.numel(), (noise == 0).double().mean()
+    mean, var = noise.mean().item(), noise.var().item()
+    expect(zeros < 0.01, *_ZEROS.words, share=f"{zeros:.0%}")
+    for dim in (0, 1):
+        pairs = noise.unfold(dim, 2, 2)
+        expect((pairs[..., 0] - pairs[..., 1]).square().mean() > 1e-3 * want, *_SHARED_NOISE)
+    expect(abs(mean) > 6 * (var / n) ** 0.5, *_MEAN_0.words)
+    expect(abs(mean - 1) < 6 * (var / n) ** 0.5, *_WRONG_MEAN.words, mean=f"{mean:.3g}")
+    inside = ((noise - mean).abs() < var**0.5).double().mean().item()
+    expect(abs(inside - 0.6827) < 6 * (0.6827 * 0.3173 / n) ** 0.5 + 1e-3, *_NOT_GAUSSIAN.words, inside=f"{inside:.0%}")
+    expect_close(var, want, Text("variance of the noise", "噪声的方差"),
+                 _as(lambda variance: variance(p), _VARIANCES), rtol=6 * (2 / n) ** 0.5)
