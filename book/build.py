@@ -139,6 +139,8 @@ def build_site(wheel: Path) -> int:
         print(log.stdout, flush=True)
         if log.returncode == 0:
             publish(edition, wheel)
+        else:  # what Sphinx has read it would not read, and warn of, again
+            shutil.rmtree(BUILD / edition)
     write_root()
     return int(any(log.returncode for log in done.values()))
 

@@ -92,7 +92,7 @@ def standalone(
             language=language,
             text=text,
             name=wheel.name,
-            needs=pprint.pformat(requirements(wheel), indent=8, width=100, sort_dicts=False),
+            needs=pprint.pformat(requirements(wheel), width=100, sort_dicts=False),
         ),
         id="install-d2lutils",
         metadata={"cellView": "form", "jupyter": {"source_hidden": True}},

@@ -64,6 +64,17 @@ def site(tmp_path, monkeypatch):
     return write
 
 
+def test_an_edition_with_warnings_fails_again_and_leaves_the_site_as_it_is(site, monkeypatch):
+    site("")
+    for edition in EDITIONS:
+        (build.BUILD / edition / "_build").mkdir(parents=True)
+    log = SimpleNamespace(returncode=1, stdout="a warning")
+    monkeypatch.setattr(build, "build", lambda edition: log)
+    assert build.build_site(Path("wheel")) == 1
+    assert not [edition for edition in EDITIONS if (build.BUILD / edition).exists()]
+    assert (build.SITE / "en" / "index.html").exists()
+
+
 def test_a_base_address_gives_a_sitemap_of_every_page_but_the_search(site):
     written = site("https://example.org/course/")
     addresses = re.findall(
