@@ -22,15 +22,16 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 CACHE = BUILD / ".jupyter_cache"  # where `jupyter-book build .` looks as well
 # What only those pages see whose code says the word. All else in d2lutils is seen by every page.
-ROOMS = {"explorer": "explore", "panel": "panel", "checks": "check", "exercises": "check"}
+WORDS = {"d2lutils/explorer": "explore", "d2lutils/panel": "panel", "d2lutils/checks": "check"}
+EXERCISES = "d2lexercises"
 CHECK = re.compile(r"\b(?:check|grade)\(")
 CHAPTER = re.compile(CHECK.pattern + r"""\s*["'](\w+)\.""")
 
 
 def module_files() -> list[Path]:
-    """Return the files of d2lutils, the same on every machine."""
-    files = (path for path in (ROOT / "d2lutils").rglob("*.*") if path.is_file())
-    return sorted(path for path in files if "__pycache__" not in path.parts)
+    """Return the files of d2lutils and of the exercises, the same on every machine."""
+    files = (path for folder in ("d2lutils", EXERCISES) for path in (ROOT / folder).rglob("*.*"))
+    return sorted(p for p in files if p.is_file() and "__pycache__" not in p.parts)
 
 
 def digest(files: list[Path]) -> str:
@@ -43,25 +44,25 @@ def digest(files: list[Path]) -> str:
 
 
 def sees(code: str, file: PurePath, chapters: set[str]) -> bool:
-    """Say whether a page with this code sees a file of d2lutils, named by its path in there.
+    """Say whether a page with this code sees a file, named by its path below the root.
 
-    The files of an exercise chapter, `exercises/dropout.py` say, are seen by pages that check
-    answers of that chapter; `chapters` are all that the book has.
+    An exercise chapter, `d2lexercises/dropout.py` say, is seen by pages that check answers of that
+    chapter; `chapters` are all that the book has.
     """
-    room = file.parts[0].split(".")[0]
-    if room not in ROOMS:
-        return True
-    if not re.search(rf"\b{ROOMS[room]}\b", code):
-        return False
-    chapter, checked = file.name.split(".")[0], CHAPTER.findall(code)
+    if file.parts[0] != EXERCISES:
+        word = WORDS.get("/".join(file.parts[:2]))
+        return word is None or bool(re.search(rf"\b{word}\b", code))
+    checked = CHAPTER.findall(code)
     by_name = len(checked) == len(CHECK.findall(code))  # else a name is made up while it runs
-    return chapter not in chapters or chapter in checked or not by_name
+    if file.stem in chapters and by_name:
+        return file.stem in checked
+    return bool(CHECK.search(code))
 
 
 def seen_code(pages: dict[str, str]) -> dict[str, str]:
     """Return for each page, given by name and code, a hash of what it sees of d2lutils."""
     chapters = {chapter for code in pages.values() for chapter in CHAPTER.findall(code)}
-    inside = {path: path.relative_to(ROOT / "d2lutils") for path in module_files()}
+    inside = {path: path.relative_to(ROOT) for path in module_files()}
     return {
         page: digest([path for path, file in inside.items() if sees(code, file, chapters)])
         for page, code in pages.items()

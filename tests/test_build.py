@@ -344,31 +344,32 @@ PAGES = {
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """A d2lutils of single files and packages below a root of its own; returns its folder."""
+    """A d2lutils and its exercises below a root of their own; returns the root."""
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     monkeypatch.setattr(runs, "BUILD", tmp_path / "_build")
     monkeypatch.setattr(runs, "CACHE", tmp_path / "_build" / ".jupyter_cache")
     for name in (
-        *("data.py", "panel.py", "sweeps/grid.py", "explorer/figure.js", "checks/run.py"),
-        *("exercises/dropout.py", "exercises/decay.py", "exercises/__init__.py"),
+        *("d2lutils/data.py", "d2lutils/panel/run.py", "d2lutils/explorer/figure.js"),
+        *("d2lutils/sweeps/grid.py", "d2lutils/checks/run.py"),
+        *("d2lexercises/dropout.py", "d2lexercises/decay.py", "d2lexercises/__init__.py"),
     ):
-        path = tmp_path / "d2lutils" / name
+        path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("old")
-    return tmp_path / "d2lutils"
+    return tmp_path
 
 
 @pytest.mark.parametrize(
     "changed, stale",
     [
-        ("data.py", {*PAGES}),
-        ("sweeps/grid.py", {*PAGES}),
-        ("explorer/figure.js", {"slides"}),
-        ("panel.py", set()),
-        ("checks/run.py", {"asks", "asks-another", "asks-anything"}),
-        ("exercises/__init__.py", {"asks", "asks-another", "asks-anything"}),
-        ("exercises/dropout.py", {"asks", "asks-anything"}),
-        ("exercises/decay.py", {"asks-another", "asks-anything"}),
+        ("d2lutils/data.py", {*PAGES}),
+        ("d2lutils/sweeps/grid.py", {*PAGES}),
+        ("d2lutils/explorer/figure.js", {"slides"}),
+        ("d2lutils/panel/run.py", set()),
+        ("d2lutils/checks/run.py", {"asks", "asks-another", "asks-anything"}),
+        ("d2lexercises/__init__.py", {"asks", "asks-another", "asks-anything"}),
+        ("d2lexercises/dropout.py", {"asks", "asks-anything"}),
+        ("d2lexercises/decay.py", {"asks-another", "asks-anything"}),
     ],
 )
 def test_a_page_is_stale_when_what_it_sees_of_the_module_changed(module, changed, stale):
@@ -400,7 +401,7 @@ def test_stale_runs_are_forgotten_and_others_kept(module, monkeypatch):
     assert runs.drop_stale_runs() == []
     assert len(cache.list_cache_records()) == 2
 
-    (module / "exercises" / "dropout.py").write_text("another hint")
+    (module / "d2lexercises" / "dropout.py").write_text("another hint")
     assert runs.drop_stale_runs() == ["exercises"]
     assert [Path(record.uri).stem for record in cache.list_cache_records()] == ["lesson"]
     kept = {path.stem for path in runs.BUILD.rglob("*.doctree")}

@@ -253,7 +253,7 @@ TAMPERING = {
     "checks.check": lambda: mock.patch.object(checks, "check", lambda *a, **k: FAKE),
     "run": lambda: mock.patch.object(run, "run", lambda *a, **k: FAKE),
     "Result": lambda: mock.patch.object(checks.Result, "passed", True, create=True),
-    "expect": lambda: mock.patch("d2lutils.exercises.dropout.expect", lambda *a, **k: None),
+    "expect": lambda: mock.patch("d2lexercises.dropout.expect", lambda *a, **k: None),
     "EXERCISES": lambda: mock.patch.dict(exercise.EXERCISES, clear=True),
     "sys.modules": lambda: mock.patch.dict(
         sys.modules, {"d2lutils.checks": types.SimpleNamespace(check=lambda *a: FAKE)}

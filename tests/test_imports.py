@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("d2lutils", "book", "benchmarks")
+ROOMS = ("d2lutils", "d2lexercises", "book", "benchmarks")
 TREES = {
     path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
     for room in ROOMS
@@ -12,7 +12,6 @@ TREES = {
 }
 # From a room of d2lutils to those just below it; it may import what lies below these, too.
 BELOW = {
-    "exercises": ["checks"],
     "checks": ["words"],
     "panel": ["training", "plotting", "words", "arguments", "progress"],
     "explorer": ["sweeps", "training", "words"],
@@ -52,10 +51,17 @@ def lines(node):
 def test_imports_within_d2lutils_lead_downwards():
     for path in [path for path in TREES if path.parts[0] == "d2lutils"]:
         room = path.parts[1].removesuffix(".py")
+        assert not any(module.startswith("d2lexercises") for module, _, _ in imported(path)), path
         rooms = {f"{module}.{name}.".split(".")[1] for module, name, _ in imported(path)}
         if path.name == "grade.py":
             rooms.discard("")  # it takes d2lutils out of the imported modules, and puts it back
         assert room == "__init__" or rooms <= below(room), path
+
+
+def test_exercises_need_the_engine_and_words_alone():
+    for path in [path for path in TREES if path.parts[0] == "d2lexercises"]:
+        rooms = {f"{module}.".split(".")[1] for module, _, _ in imported(path)}
+        assert rooms <= {"checks", "words"}, path
 
 
 def test_no_private_name_crosses_a_module():

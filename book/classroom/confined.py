@@ -1,9 +1,9 @@
 """Run what is handed in inside bubblewrap (`bwrap`), and refuse to where there is none.
 
 A submission runs with the rights of whoever grades. Its kernel therefore sees Python, the system's
-libraries, d2lutils, the data and its own sheet, all of it read-only, and an empty /tmp: no other
-submission, gradebook, home or environment of the teacher, no network and no other process. One
-file, the output and the time have limits.
+libraries, d2lutils, the exercises, the data and its own sheet, all of it read-only, and an empty
+/tmp: no other submission, gradebook, home or environment of the teacher, no network and no other
+process. One file, the output and the time have limits.
 
 That does not limit memory and processors, and within its own kernel a submission can still change
 what grades it: read one that surprises you.
@@ -54,7 +54,8 @@ def confinement(folder: str) -> list[str]:
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
     }
     readable = {path: path for path in (*SYSTEM, sys.base_prefix, sys.prefix)}
-    readable[find_spec("d2lutils").submodule_search_locations[0]] = "/course/d2lutils"
+    for package in ("d2lutils", "d2lexercises"):
+        readable[find_spec(package).submodule_search_locations[0]] = f"/course/{package}"
     readable[str(fetch_fashion_mnist())] = "/data"
     readable["."] = "/sheet"
     for path in fonts():

@@ -1,4 +1,4 @@
-"""The engine that checks answers to exercises; the exercises themselves stand in `exercises`.
+"""The engine that checks answers to exercises; the exercises themselves stand in `d2lexercises`.
 
 `expect` holds what an exercise can ask of an answer, `exercise` what an exercise is made of, `run`
 how an answer is run without harm to the notebook, `result` what is shown, `grade` what a class needs.
@@ -50,7 +50,7 @@ def check(name: str, answer: object, *, seed: int | None = None) -> Result:
 def load(chapter: str | None = None) -> dict:
     """Return the exercises of a chapter by their names, or those of all chapters."""
     # Found by name: the engine does not know its content, and a page loads its own chapter alone.
-    content = importlib.import_module("d2lutils.exercises")
+    content = importlib.import_module("d2lexercises")
     for module in pkgutil.iter_modules(content.__path__):
         if chapter in (None, module.name):
             importlib.import_module(f"{content.__name__}.{module.name}")

@@ -12,7 +12,7 @@ import torch
 
 import d2lutils
 
-_ENGINE, _CONTENT = "d2lutils.checks", "d2lutils.exercises"
+_ENGINE, _CONTENT = "d2lutils.checks", "d2lexercises"
 
 
 def grade(name: str, answer: object) -> None:
@@ -26,9 +26,7 @@ def grade(name: str, answer: object) -> None:
     finally:
         _take_out()
         sys.modules.update(held)
-        for package in (_ENGINE, _CONTENT):
-            if package in held:
-                setattr(d2lutils, package.rpartition(".")[2], held[package])
+        d2lutils.checks = held.get(_ENGINE)
     if not result.passed:
         diagnosis, hint = result.words
         raise AssertionError(f"{diagnosis}: {hint}")

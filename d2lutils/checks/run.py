@@ -24,8 +24,9 @@ from d2lutils.checks.result import Result
 
 TIME_LIMIT = 10.0  # seconds; a right answer needs less than two
 _PACKAGE = Path(__file__).parent.parent
-_NOT_THE_LEARNERS = [_PACKAGE, Path(torch.__file__).parent] + [
-    Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")
+_NOT_THE_LEARNERS = [
+    *(_PACKAGE, _PACKAGE.with_name("d2lexercises"), Path(torch.__file__).parent),
+    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
 ]
 
 

@@ -181,9 +181,8 @@ class Panel:
     def _speak(self, change: dict) -> None:
         """Say it where it is not seen: a SelectionSlider tells screen readers its position only."""
         words = f"{change['owner'].description} = {number(change['new'])}"
-        self.spoken.value = (
-            f'<span role="status" style="position:absolute;opacity:0">{words}</span>'
-        )
+        unseen = 'role="status" style="position:absolute;opacity:0"'
+        self.spoken.value = f"<span {unseen}>{words}</span>"
 
     def _show(self, words: str | Text = "") -> None:
         """Bring everything up to date; without `words` the line of words stays."""
