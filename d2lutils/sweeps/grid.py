@@ -165,14 +165,9 @@ def _empty(dims: dict[str, list], settings: dict):
     def empty(*more, fill=np.nan, dtype=np.float32):
         return (*dims, *more), np.full([sizes[dim] for dim in (*dims, *more)], fill, dtype)
 
-    variables = {}
-    for part, more in {
-        "train": ["epoch"],
-        "valid": ["epoch"],
-        "final_train": [],
-        "test": [],
-    }.items():
-        variables |= {f"{part}_{what}": empty(*more) for what in ("loss", "accuracy")}
+    dims_of = {"train": ["epoch"], "valid": ["epoch"], "final_train": [], "test": []}
+    names = itertools.product(dims_of, ("loss", "accuracy"))
+    variables = {f"{part}_{what}": empty(*dims_of[part]) for part, what in names}
     variables |= {"gap": empty(), "finished": empty(fill=False, dtype=bool)}
     variables["weight_norm"] = empty("layer")
     variables["weight_histogram"] = empty("layer", "bin", fill=0, dtype=np.int32)
@@ -182,18 +177,16 @@ def _empty(dims: dict[str, list], settings: dict):
 
 def _chunks(dims: dict[str, list], ps: list, num_hidden: int, device: torch.device) -> list[list]:
     """Return what trains together: each network's λ, p, noise and seed, and its place."""
-    seeds = dims["seed"]
     # A GPU trains all seeds at once; on the CPU those of one seed can share their images.
-    groups = [[seed] for seed in seeds] if device.type == "cpu" else [seeds]
+    groups = [[seed] for seed in dims["seed"]] if device.type == "cpu" else [dims["seed"]]
     chunks = []
-    for group in groups:
+    for seeds in groups:
         networks = []
-        for values in itertools.product(group, dims["lam"], ps, dims["label_noise"]):
-            seed, lam, p, noise = values
-            along = zip(dims.values(), (lam, *p, noise, seed), strict=True)
-            place = [axis.index(x) for axis, x in along]
+        for point in itertools.product(dims["lam"], ps, dims["label_noise"], seeds):
+            lam, p, *rest = point
+            along = zip(dims.values(), (lam, *p, *rest), strict=True)
             of_layers = p * num_hidden if "p" in dims else p
-            networks.append(((lam, of_layers, noise, seed), place))
+            networks.append(((lam, of_layers, *rest), [axis.index(x) for axis, x in along]))
         num = math.ceil(len(networks) / AT_ONCE.get(device.type, 13))
         chunks += [networks[i::num] for i in range(num)]
     return chunks
@@ -213,8 +206,7 @@ def _train(chunks, settings, device, result, progress) -> bool:
                     result[name].values[where] = values
                 result.finished.values[where] = True
     except KeyboardInterrupt:
-        done = result.finished.values.sum()
-        print(f"Stopped: {done} of {num} networks are finished, and returned.")
+        print(f"Stopped: {result.finished.sum():d} of {num} networks are finished, and returned.")
         return False
     return True
 
