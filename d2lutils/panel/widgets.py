@@ -24,6 +24,7 @@ _GOES_ON = Text(
     "Run {run}: epoch {epoch} of {epochs} …", "第 {run} 次运行：第 {epoch} 轮，共 {epochs} 轮……"
 )
 _NOTHING = Text("Stopped within the first epoch.", "第一轮尚未结束就已停止。")
+_UNSEEN = '<span role="status" style="position:absolute;opacity:0">{}</span>'
 _VIEW = "application/vnd.jupyter.widget-view+json"
 REDRAW = 0.3  # seconds between two pictures; drawing takes a few milliseconds
 DOUBLE_CLICK = 0.5  # seconds in which a second click on Train does not count
@@ -101,9 +102,8 @@ class Panel:
         for slider in self.sliders.values():
             slider.observe(self._speak, "value")
         buttons = widgets.HBox([*self.buttons.values(), self.spoken])
-        self.box = widgets.VBox(
-            [*self.sliders.values(), buttons, self.status, self.chart, self.table]
-        )
+        shown = [buttons, self.status, self.chart, self.table]
+        self.box = widgets.VBox([*self.sliders.values(), *shown])
         self._show(_CHOOSE)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
@@ -181,8 +181,7 @@ class Panel:
     def _speak(self, change: dict) -> None:
         """Say it where it is not seen: a SelectionSlider tells screen readers its position only."""
         words = f"{change['owner'].description} = {number(change['new'])}"
-        unseen = 'role="status" style="position:absolute;opacity:0"'
-        self.spoken.value = f"<span {unseen}>{words}</span>"
+        self.spoken.value = _UNSEEN.format(words)
 
     def _show(self, words: str | Text = "") -> None:
         """Bring everything up to date; without `words` the line of words stays."""
