@@ -13,7 +13,7 @@ from d2lutils.fetch import fetch_fashion_mnist
 from d2lutils.panel import panel
 from d2lutils.plotting import PALETTE, plot_history, show_images
 from d2lutils.sweeps import compare, mlp, sweep
-from d2lutils.training import History, epochs, evaluate, train
+from d2lutils.training import History, evaluate, train
 
 __all__ = [
     "PALETTE",
@@ -22,7 +22,6 @@ __all__ = [
     "class_names",
     "compare",
     "default_device",
-    "epochs",
     "evaluate",
     "explore",
     "fetch_fashion_mnist",
