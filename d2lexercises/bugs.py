@@ -146,11 +146,14 @@ def _evaluate(accuracy_curve):
         optimizers = [torch.optim.SGD(n.parameters(), lr=0.5) for n in (net, oracle)]
         curve = accuracy_curve(net, train_iter, valid_iter, optimizers[0], num_epochs)
         returned(curve, "accuracy_curve(…)")
-        expect(hasattr(curve, "__len__") and len(curve) == num_epochs,
-               "not one accuracy for each epoch", "没有做到每轮一个准确率",
+        try:
+            count = len(curve)
+        except TypeError:
+            count = Text("none, it is no list", "无，它不是列表")
+        expect(count == num_epochs, "not one accuracy for each epoch", "没有做到每轮一个准确率",
                "After {num_epochs} epochs the curve should have {num_epochs} entries; yours has {got}.",
-               "训练 {num_epochs} 轮，曲线就应有 {num_epochs} 个值；你的有 {got} 个。", num_epochs=num_epochs,
-               got=len(curve) if hasattr(curve, "__len__") else Text("none, it is no list", "无，它不是列表"))
+               "训练 {num_epochs} 轮，曲线就应有 {num_epochs} 个值；你的有 {got} 个。",
+               num_epochs=num_epochs, got=count)
         training = [mode for valid, mode, _ in net.calls if not valid]
         measuring = [mode for valid, mode, _ in net.calls if valid]
         expect(measuring, "never measured", "从来没有测过",

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 import d2lutils as d2l
 from tests.answers import right, wrong
 
-# report -------------------------------------------------------------------------------------------
+# bugs.report --------------------------------------------------------------------------------------
 
 
 @right("bugs.report")
@@ -24,10 +24,8 @@ def report_repeated(log):
     return sum(losses) / len(losses)
 
 
-@wrong("bugs.report", "wrong value")
-def report_one_penalty(log):
-    mean = sum(o * n for o, _, n in log) / sum(n for _, _, n in log)
-    return mean - sum(p for _, p, _ in log)
+wrong("bugs.report", "wrong value")(lambda log: report_tensors(log) - sum(p for _, p, _ in log))
+wrong("bugs.report", "not one number")(lambda log: [o - p for o, p, _ in log])
 
 
 @wrong("bugs.report", "input changed in place")
@@ -39,31 +37,18 @@ def report_pops(log):
     return total / count
 
 
-# evaluate -----------------------------------------------------------------------------------------
+# bugs.evaluate ------------------------------------------------------------------------------------
 
 
-def _step(net, X, y, optimizer):
+def step(net, X, y, optimizer):
     optimizer.zero_grad()
     cross_entropy(net(X), y).backward()
     optimizer.step()
 
 
-def _accuracy(net, data_iter):
+def accuracy_of(net, data_iter):
     hits = sum((net(X).argmax(1) == y).sum().item() for X, y in data_iter)
     return hits / sum(len(y) for _, y in data_iter)
-
-
-@right("bugs.evaluate")
-def evaluate_by_hand(net, train_iter, valid_iter, optimizer, num_epochs):
-    curve = []
-    for _ in range(num_epochs):
-        net.train()
-        for X, y in train_iter:
-            _step(net, X, y, optimizer)
-        net.eval()
-        with torch.no_grad():
-            curve.append(_accuracy(net, valid_iter))
-    return curve
 
 
 @right("bugs.evaluate")
@@ -73,12 +58,12 @@ def evaluate_by_train(net, train_iter, valid_iter, optimizer, num_epochs):
 
 
 @right("bugs.evaluate")
-def evaluate_tensor(net, train_iter, valid_iter, optimizer, num_epochs):
+def evaluate_by_hand(net, train_iter, valid_iter, optimizer, num_epochs):
     curve = torch.zeros(num_epochs)
     for epoch in range(num_epochs):
         for X, y in train_iter:
             net.train()
-            _step(net, X, y, optimizer)
+            step(net, X, y, optimizer)
         curve[epoch] = d2l.evaluate(net, valid_iter, cross_entropy)[1]
     return curve
 
@@ -93,7 +78,7 @@ def evaluate_inference_mode(net, train_iter, valid_iter, optimizer, num_epochs):
     def epoch():
         net.train()
         for X, y in train_iter:
-            _step(net, X, y, optimizer)
+            step(net, X, y, optimizer)
         return measure()
 
     return [epoch() for _ in range(num_epochs)]
@@ -105,8 +90,8 @@ def evaluate_as_it_was(net, train_iter, valid_iter, optimizer, num_epochs):
     for _ in range(num_epochs):
         net.train()
         for X, y in train_iter:
-            _step(net, X, y, optimizer)
-        curve.append(_accuracy(net, valid_iter))
+            step(net, X, y, optimizer)
+        curve.append(accuracy_of(net, valid_iter))
     return curve
 
 
@@ -116,31 +101,33 @@ def evaluate_never_back(net, train_iter, valid_iter, optimizer, num_epochs):
     net.train()
     for _ in range(num_epochs):
         for X, y in train_iter:
-            _step(net, X, y, optimizer)
+            step(net, X, y, optimizer)
         net.eval()
         with torch.no_grad():
-            curve.append(_accuracy(net, valid_iter))
+            curve.append(accuracy_of(net, valid_iter))
     return curve
 
 
-@wrong("bugs.evaluate", "not one accuracy for each epoch")
-def evaluate_last(net, train_iter, valid_iter, optimizer, num_epochs):
-    return evaluate_by_hand(net, train_iter, valid_iter, optimizer, num_epochs)[-1]
-
-
-@wrong("bugs.evaluate", "never measured")
-def evaluate_on_training_data(net, train_iter, valid_iter, optimizer, num_epochs):
-    return evaluate_by_hand(net, train_iter, train_iter, optimizer, num_epochs)
-
-
-# penalty ------------------------------------------------------------------------------------------
-
-
-@right("bugs.penalty")
-def penalty_norm(groups):
-    return sum(
-        group["weight_decay"] / 2 * w.norm() ** 2 for group in groups for w in group["params"]
+wrong("bugs.evaluate", "not one accuracy for each epoch")(
+    lambda net, train_iter, valid_iter, optimizer, num_epochs: evaluate_by_hand(
+        net, train_iter, valid_iter, optimizer, num_epochs
+    )[-1]
+)
+wrong("bugs.evaluate", "never measured")(
+    lambda net, train_iter, valid_iter, optimizer, num_epochs: evaluate_by_hand(
+        net, train_iter, train_iter, optimizer, num_epochs
     )
+)
+
+
+# bugs.penalty -------------------------------------------------------------------------------------
+
+
+def weighted(groups, of):
+    return sum(group["weight_decay"] / 2 * of(w) for group in groups for w in group["params"])
+
+
+right("bugs.penalty")(lambda groups: weighted(groups, lambda w: w.norm() ** 2))
 
 
 @right("bugs.penalty")
@@ -152,45 +139,29 @@ def penalty_flat(groups):
     return everything @ everything / 2
 
 
-def _penalty(groups, of):
-    return sum(g["weight_decay"] / 2 * of(w) for g in groups for w in g["params"])
+for diagnosis, part in {
+    "no gradient": lambda w: (w**2).sum().item(),
+    "wrong value": lambda w: w.abs().sum(),
+    "input changed in place": lambda w: w.data.pow_(2).sum(),
+}.items():
+    wrong("bugs.penalty", diagnosis)(lambda groups, part=part: weighted(groups, part))
+wrong("bugs.penalty", "wrong value")(lambda groups: weighted(groups[:1], lambda w: (w**2).sum()))
+# Half of the gradient:
+wrong("bugs.penalty", "wrong value")(
+    lambda groups: weighted(groups, lambda w: (w * w.detach()).sum())
+)
 
 
-@wrong("bugs.penalty", "no gradient")
-def penalty_item(groups):
-    return _penalty(groups, lambda w: (w**2).sum().item())
+# bugs.init ----------------------------------------------------------------------------------------
 
 
-@wrong("bugs.penalty", "wrong value")
-def penalty_l1(groups):
-    return _penalty(groups, lambda w: w.abs().sum())
-
-
-@wrong("bugs.penalty", "wrong value")
-def penalty_first_group_only(groups):
-    return _penalty(groups[:1], lambda w: (w**2).sum())
-
-
-@wrong("bugs.penalty", "input changed in place")
-def penalty_squares_in_place(groups):
-    return _penalty(groups, lambda w: w.data.pow_(2).sum())
-
-
-@wrong("bugs.penalty", "wrong value")
-def penalty_half_a_gradient(groups):
-    return _penalty(groups, lambda w: (w * w.detach()).sum())
-
-
-# init ---------------------------------------------------------------------------------------------
-
-
-def _linears(net):
+def linears(net):
     return [layer for layer in net if isinstance(layer, nn.Linear)]
 
 
 @right("bugs.init")
 def init_kaiming(net):
-    for layer in _linears(net):
+    for layer in linears(net):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
     return net
@@ -209,7 +180,7 @@ def init_by_hand(net):
 @right("bugs.init")
 def init_uniform(net):
     with torch.no_grad():
-        for layer in _linears(net):
+        for layer in linears(net):
             reach = (6 / layer.weight.shape[1]) ** 0.5
             layer.weight.uniform_(-reach, reach)
             layer.bias.fill_(0)
@@ -218,29 +189,23 @@ def init_uniform(net):
 
 @wrong("bugs.init", "the signal fades")
 def init_biases_only(net):
-    for layer in _linears(net):
+    for layer in linears(net):
         nn.init.zeros_(layer.bias)
     return net
 
 
 @wrong("bugs.init", "all units alike")
 def init_constant(net):
-    for layer in _linears(net):
+    for layer in linears(net):
         nn.init.constant_(layer.weight, (2 / layer.in_features) ** 0.5)
-        nn.init.zeros_(layer.bias)
     return net
 
 
 @wrong("bugs.init", "biases not zero")
 def init_leaves_biases(net):
-    for layer in _linears(net):
+    for layer in linears(net):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return net
-
-
-@wrong("bugs.init", "another object returned")
-def init_new_network(net):
-    return init_kaiming(copy.deepcopy(net))
 
 
 @wrong("bugs.init", "parameters replaced")
@@ -251,37 +216,92 @@ def init_new_layers(net):
     return init_kaiming(net)
 
 
-@wrong("bugs.init", "parameters replaced")
-def init_new_parameters(net):
-    for layer in _linears(net):
-        layer.weight = nn.Parameter(torch.randn_like(layer.weight) * (2 / layer.in_features) ** 0.5)
-        layer.bias = nn.Parameter(torch.zeros_like(layer.bias))
+@wrong("bugs.init", "nothing returned")
+def init_returns_nothing(net):
+    init_kaiming(net)
+
+
+wrong("bugs.init", "another object returned")(lambda net: init_kaiming(copy.deepcopy(net)))
+wrong("bugs.init", "parameters do not learn")(lambda net: init_kaiming(net.requires_grad_(False)))
+
+
+# bugs.same_start ----------------------------------------------------------------------------------
+
+
+def layers(params, net):
+    return zip(linears(net), params[0::2], params[1::2], strict=True)
+
+
+@right("bugs.same_start")
+@torch.no_grad()
+def start_copies(params, net):
+    for layer, W, b in layers(params, net):
+        layer.weight.copy_(W.T)
+        layer.bias.copy_(b)
     return net
 
 
-@wrong("bugs.init", "parameters do not learn")
-def init_freezes(net):
-    return init_kaiming(net.requires_grad_(False))
+@right("bugs.same_start")
+def start_by_state(params, net):
+    values = [p.T if p.ndim == 2 else p for p in params]
+    net.load_state_dict(dict(zip(net.state_dict(), values, strict=True)))
+    return net
 
 
-# fair_comparison ----------------------------------------------------------------------------------
+@right("bugs.same_start")
+def start_by_data(params, net):
+    for target, source in zip(net.parameters(), params, strict=True):
+        target.data = source.detach().t().clone()
+    return net
 
 
-@right("bugs.fair_comparison")
-def compare_loop(settings, seeds, make_net, fit):
-    results = {}
-    for setting in settings:
-        results[setting] = []
-        for seed in seeds:
-            d2l.set_seed(seed)
-            results[setting].append(fit(make_net(), setting))
-    return results
+@wrong("bugs.same_start", "parameters replaced")
+def start_new_parameters(params, net):
+    for layer, W, b in layers(params, net):
+        layer.weight = nn.Parameter(W.detach().T.clone())
+        layer.bias = nn.Parameter(b.detach().clone())
+    return net
+
+
+@wrong("bugs.same_start", "transpose forgotten")
+@torch.no_grad()
+def start_no_transpose(params, net):
+    for layer, W, b in layers(params, net):
+        layer.weight.copy_(W)
+        layer.bias.copy_(b)
+    return net
+
+
+@wrong("bugs.same_start", "copied the wrong way round")
+@torch.no_grad()
+def start_backwards(params, net):
+    for layer, W, b in layers(params, net):
+        W.copy_(layer.weight.T)
+        b.copy_(layer.bias)
+    return net
+
+
+@wrong("bugs.same_start", "wrong value")
+@torch.no_grad()
+def start_redrawn(params, net):
+    for layer, W, _ in layers(params, net):
+        nn.init.normal_(layer.weight, W.mean(), W.std())
+    return net
+
+
+wrong("bugs.same_start", "raises an exception")(start_copies.__wrapped__)  # without no_grad
+wrong("bugs.same_start", "parameters do not learn")(
+    lambda params, net: start_copies(params, net.requires_grad_(False))
+)
+
+
+# bugs.fair_comparison -----------------------------------------------------------------------------
 
 
 @right("bugs.fair_comparison")
 def compare_helper(settings, seeds, make_net, fit):
     def run(setting, seed):
-        torch.manual_seed(seed)
+        d2l.set_seed(seed)
         return fit(make_net(), setting)
 
     return {setting: [run(setting, seed) for seed in seeds] for setting in settings}
@@ -312,97 +332,31 @@ def compare_copies_of_the_used(settings, seeds, make_net, fit):
     return results
 
 
-@wrong("bugs.fair_comparison", "starts differ")
-def compare_never_seeded(settings, seeds, make_net, fit):
-    return {setting: [fit(make_net(), setting) for _ in seeds] for setting in settings}
-
-
 @wrong("bugs.fair_comparison", "not one result for each seed")
 def compare_means(settings, seeds, make_net, fit):
-    results = compare_loop(settings, seeds, make_net, fit)
+    results = compare_helper(settings, seeds, make_net, fit)
     return {setting: sum(values) / len(values) for setting, values in results.items()}
-
-
-@wrong("bugs.fair_comparison", "not one entry for each setting")
-def compare_list(settings, seeds, make_net, fit):
-    return list(compare_loop(settings, seeds, make_net, fit).values())
 
 
 @wrong("bugs.fair_comparison", "results of another setting")
 def compare_first_setting_always(settings, seeds, make_net, fit):
-    results = compare_loop(settings, seeds, make_net, fit)
+    results = compare_helper(settings, seeds, make_net, fit)
     return {setting: results[settings[0]] for setting in settings}
 
 
-# same_start ---------------------------------------------------------------------------------------
+wrong("bugs.fair_comparison", "not one entry for each setting")(
+    lambda settings, seeds, make_net, fit: list(
+        compare_helper(settings, seeds, make_net, fit).values()
+    )
+)
+wrong("bugs.fair_comparison", "starts differ")(
+    lambda settings, seeds, make_net, fit: {
+        s: [fit(make_net(), s) for _ in seeds] for s in settings
+    }
+)
 
 
-def _layers(params, net):
-    return zip(_linears(net), params[0::2], params[1::2], strict=True)
-
-
-@right("bugs.same_start")
-def start_copies(params, net):
-    with torch.no_grad():
-        for layer, W, b in _layers(params, net):
-            layer.weight.copy_(W.T)
-            layer.bias.copy_(b)
-    return net
-
-
-@right("bugs.same_start")
-def start_by_state(params, net):
-    values = [p.T if p.ndim == 2 else p for p in params]
-    net.load_state_dict(dict(zip(net.state_dict(), values, strict=True)))
-    return net
-
-
-@right("bugs.same_start")
-def start_by_data(params, net):
-    for target, source in zip(net.parameters(), params, strict=True):
-        target.data = source.detach().t().clone()
-    return net
-
-
-@wrong("bugs.same_start", "parameters replaced")
-def start_new_parameters(params, net):
-    for layer, W, b in _layers(params, net):
-        layer.weight = nn.Parameter(W.detach().T.clone())
-        layer.bias = nn.Parameter(b.detach().clone())
-    return net
-
-
-@wrong("bugs.same_start", "copied the wrong way round")
-def start_backwards(params, net):
-    with torch.no_grad():
-        for layer, W, b in _layers(params, net):
-            W.copy_(layer.weight.T)
-            b.copy_(layer.bias)
-    return net
-
-
-@wrong("bugs.same_start", "wrong value")
-def start_redrawn(params, net):
-    with torch.no_grad():
-        for layer, W, _ in _layers(params, net):
-            nn.init.normal_(layer.weight, W.mean(), W.std())
-    return net
-
-
-@wrong("bugs.same_start", "raises an exception")
-def start_with_gradient(params, net):
-    for layer, W, b in _layers(params, net):
-        layer.weight.copy_(W.T)
-        layer.bias.copy_(b)
-    return net
-
-
-@wrong("bugs.same_start", "parameters do not learn")
-def start_frozen(params, net):
-    return start_copies(params, net.requires_grad_(False))
-
-
-# choose -------------------------------------------------------------------------------------------
+# bugs.choose --------------------------------------------------------------------------------------
 
 
 @right("bugs.choose")
@@ -435,18 +389,6 @@ def choose_tests_all(settings, validate, test):
     return best, tests[best]
 
 
-@wrong("bugs.choose", "not a pair")
-def choose_accuracy_only(settings, validate, test):
-    return test(max(settings, key=validate))
-
-
-@wrong("bugs.choose", "not a setting")
-def choose_index(settings, validate, test):
-    accuracies = [validate(setting) for setting in settings]
-    index = accuracies.index(max(accuracies))
-    return f"setting {index}", test(settings[index])
-
-
 @wrong("bugs.choose", "another one is better")
 def choose_in_whole_percent(settings, validate, test):
     best = max(settings, key=lambda setting: round(validate(setting), 2))
@@ -463,7 +405,9 @@ def choose_overlooks_zero(settings, validate, test):
     return best, test(best)
 
 
-@wrong("bugs.choose", "not a setting")
-def choose_turned_round(settings, validate, test):
-    best = max(settings, key=validate)
-    return test(best), best
+wrong("bugs.choose", "not a pair")(
+    lambda settings, validate, test: test(max(settings, key=validate))
+)
+wrong("bugs.choose", "not a setting")(
+    lambda settings, validate, test: choose_max(settings, validate, test)[::-1]
+)
