@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 CACHE = BUILD / ".jupyter_cache"  # where `jupyter-book build .` looks as well
 # What only those pages see whose code says the word. All else in d2lutils is seen by every page.
-WORDS = {"d2lutils/explorer": "explore", "d2lutils/panel": "panel", "d2lutils/checks": "check"}
+WORDS = {
+    **{"d2lutils/explorer": "explore", "d2lutils/panel": "panel", "d2lutils/checks": "check"},
+    "d2lutils/beat_dropout.json": "beat_dropout",
+}
 EXERCISES = "d2lexercises"
 CHECK = re.compile(r"\b(?:check|grade)\(")
 CHAPTER = re.compile(CHECK.pattern + r"""\s*["'](\w+)\.""")
