@@ -23,5 +23,5 @@ def units(session: nox.Session) -> None:
     options, choice = runpy.run_path("install.py")["torch_options"]()
     session.log(choice)
     session.install(*options, "-r", "requirements.txt", "-e", ".[test]")
-    environment = {"PYTHONWARNDEFAULTENCODING": "1", "OMP_NUM_THREADS": "1", "EVERYTHING": ""}
-    session.run("pytest", "-n", "2", "@tests/unit_tests.txt", *session.posargs, env=environment)
+    environment = {"OMP_NUM_THREADS": "1", "EVERYTHING": ""}
+    session.run("pytest", "@tests/unit_tests.txt", *session.posargs, env=environment)
