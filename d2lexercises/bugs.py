@@ -27,34 +27,30 @@ def _mean(of, over=lambda log: sum(n for _, _, n in log)):
     return lambda log: sum(of(*batch) for batch in log) / over(log)
 
 
-value_exercise(
-    "bugs.report", "epoch_loss(log)", inputs=_logs, right=_mean(lambda o, p, n: (o - p) * n),
-    mistakes=[
-        Mistake(_mean(lambda o, p, n: o * n), "penalty inside the reported loss", "报告的损失里混有惩罚项",
-                "Your mean is one of loss plus penalty, so a run with a penalty cannot be compared with one without. "
-                "Report the loss alone.",
-                "你取的是损失加惩罚项的平均，有惩罚项和没有惩罚项的运行就无法比较。请只报告损失。"),
-        Mistake(_mean(lambda o, p, n: (o + p) * n), "penalty added twice", "惩罚项加了两次",
-                "The objective holds the penalty already, and you add it once more. It has to come out.",
-                "目标值里已经含有惩罚项，你又加了一次。应当把它去掉。"),
-        Mistake(_mean(lambda o, p, n: o - p), "divided by the examples twice", "重复除以了样本数",
-                "The objective of a batch is a mean over its examples already, and you divide by their number once "
-                "more.",
-                "批量的目标值已经是对其中样本取的平均，你又除了一遍样本数。"),
-        Mistake(_mean(lambda o, p, n: o),
-                "divided by the examples twice, penalty inside", "重复除以了样本数，还混有惩罚项",
-                "This is what the old code printed. Two things are wrong with it: what is the objective of a batch a "
-                "mean of, and what else is in it?",
-                "旧代码打印的正是这个数。它有两处错误：批量的目标值是对什么取的平均？其中还混有什么？"),
-        Mistake(_mean(lambda o, p, n: o - p, over=len), "every batch counts the same", "把大小不同的批量同等看待",
-                "You take the mean over batches. A small last batch then counts as much as a full one: weight each "
-                "batch by its number of examples.",
-                "你对批量取了平均，于是较小的最后一个批量与完整的批量分量相同。请按样本数给每个批量加权。"),
-        Mistake(_mean(lambda o, p, n: (o - p) * n, over=lambda log: 1), "sum instead of mean", "该取平均，却求了和",
-                "This is the loss of all examples together; divide by how many there are.",
-                "这是所有样本的损失之和，还要除以样本数。"),
-    ],
-)
+value_exercise("bugs.report", "epoch_loss(log)", inputs=_logs, right=_mean(lambda o, p, n: (o - p) * n), mistakes=[
+    Mistake(_mean(lambda o, p, n: o * n), "penalty inside the reported loss", "报告的损失里混有惩罚项",
+            "Your mean is one of loss plus penalty, so a run with a penalty cannot be compared with one without. "
+            "Report the loss alone.",
+            "你取的是损失加惩罚项的平均，有惩罚项和没有惩罚项的运行就无法比较。请只报告损失。"),
+    Mistake(_mean(lambda o, p, n: (o + p) * n), "penalty added twice", "惩罚项加了两次",
+            "The objective holds the penalty already, and you add it once more. It has to come out.",
+            "目标值里已经含有惩罚项，你又加了一次。应当把它去掉。"),
+    Mistake(_mean(lambda o, p, n: o - p), "divided by the examples twice", "重复除以了样本数",
+            "The objective of a batch is a mean over its examples already, and you divide by their number once more.",
+            "批量的目标值已经是对其中样本取的平均，你又除了一遍样本数。"),
+    Mistake(_mean(lambda o, p, n: o),
+            "divided by the examples twice, penalty inside", "重复除以了样本数，还混有惩罚项",
+            "This is what the old code printed. Two things are wrong with it: what is the objective of a batch a "
+            "mean of, and what else is in it?",
+            "旧代码打印的正是这个数。它有两处错误：批量的目标值是对什么取的平均？其中还混有什么？"),
+    Mistake(_mean(lambda o, p, n: o - p, over=len), "every batch counts the same", "把大小不同的批量同等看待",
+            "You take the mean over batches. A small last batch then counts as much as a full one: weight each "
+            "batch by its number of examples.",
+            "你对批量取了平均，于是较小的最后一个批量与完整的批量分量相同。请按样本数给每个批量加权。"),
+    Mistake(_mean(lambda o, p, n: (o - p) * n, over=lambda log: 1), "sum instead of mean", "该取平均，却求了和",
+            "This is the loss of all examples together; divide by how many there are.",
+            "这是所有样本的损失之和，还要除以样本数。"),
+])
 
 
 # Dropout off while measuring ----------------------------------------------------------------------
@@ -204,37 +200,34 @@ def _gradient_of_decay(penalty, arguments, value):
         expect_close(got, old - new, "the gradient of penalty(groups)", atol=1e-5)
 
 
-value_exercise(
-    "bugs.penalty", "penalty(groups)",
-    inputs=_groups, right=_sum(lambda lam, w: lam * (w**2).sum() / 2), also=_gradient_of_decay,
-    mistakes=[
-        Mistake(_sum(lambda lam, w: lam * (w**2).mean() / 2), "mean instead of sum", "该求和，却取了平均",
-                "You take the mean of the squares, as the old code did: each tensor's λ is divided by its number of "
-                "entries.",
-                "你对平方取了平均，与旧代码一样：每个张量的 λ 都除以了它的元素个数。"),
-        Mistake(_sum(lambda lam, w: lam * (w**2).sum()), "the half is missing", "漏了二分之一",
-                "Up to a factor it is right: the gradient of w² is 2w, and decay is λw.",
-                "只差一个因子：w² 的梯度是 2w，而衰减是 λw。"),
-        Mistake(lambda groups: groups[0]["weight_decay"] * _sum(lambda lam, w: (w**2).sum() / 2)(groups),
-                "bias decayed too", "偏置也衰减了",
-                "Every group has a `weight_decay` of its own, here 0 for the biases; you use that of the first group "
-                "for all.",
-                "每个参数组都有自己的 `weight_decay`，这里偏置的是 0；你却把第一组的用在了所有组上。"),
-        Mistake(_sum(lambda lam, w: lam * (w**2).sum() / 2 * (w.ndim > 1)), "vectors left out", "漏掉了向量",
-                "You leave out what has one dimension. The optimizer does not look at shapes: it decays each parameter "
-                "of a group with the λ of the group.",
-                "你漏掉了一维的参数。优化器不看形状：同一组的每个参数都按这一组的 λ 衰减。"),
-        Mistake(_sum(lambda lam, w: (w**2).sum() / 2), "λ left out", "漏了 λ",
-                "Half the squared norm it is, but each group has a λ of its own, under `weight_decay`.",
-                "确实是平方范数的一半，但每组都有自己的 λ，即 `weight_decay`。"),
-        Mistake(_sum(lambda lam, w: (w**2).sum() / 2 * (lam > 0)),
-                "λ left out where it is not 0", "λ 不为 0 的地方漏了 λ",
-                "The right tensors are in it, but each group's squares are to be multiplied by its λ.",
-                "张量选对了，但每组的平方还要乘以这一组的 λ。"),
-        Mistake(_sum(lambda lam, w: lam * w.norm() / 2), "norm instead of its square", "该用范数的平方，却用了范数",
-                "‖w‖² is the sum of the squares; you took the root as well.", "‖w‖² 就是平方和，你却又开了根号。"),
-    ],
-)
+value_exercise("bugs.penalty", "penalty(groups)", inputs=_groups,
+               right=_sum(lambda lam, w: lam * (w**2).sum() / 2), also=_gradient_of_decay, mistakes=[
+    Mistake(_sum(lambda lam, w: lam * (w**2).mean() / 2), "mean instead of sum", "该求和，却取了平均",
+            "You take the mean of the squares, as the old code did: each tensor's λ is divided by its number of "
+            "entries.",
+            "你对平方取了平均，与旧代码一样：每个张量的 λ 都除以了它的元素个数。"),
+    Mistake(_sum(lambda lam, w: lam * (w**2).sum()), "the half is missing", "漏了二分之一",
+            "Up to a factor it is right: the gradient of w² is 2w, and decay is λw.",
+            "只差一个因子：w² 的梯度是 2w，而衰减是 λw。"),
+    Mistake(lambda groups: groups[0]["weight_decay"] * _sum(lambda lam, w: (w**2).sum() / 2)(groups),
+            "bias decayed too", "偏置也衰减了",
+            "Every group has a `weight_decay` of its own, here 0 for the biases; you use that of the first group "
+            "for all.",
+            "每个参数组都有自己的 `weight_decay`，这里偏置的是 0；你却把第一组的用在了所有组上。"),
+    Mistake(_sum(lambda lam, w: lam * (w**2).sum() / 2 * (w.ndim > 1)), "vectors left out", "漏掉了向量",
+            "You leave out what has one dimension. The optimizer does not look at shapes: it decays each parameter "
+            "of a group with the λ of the group.",
+            "你漏掉了一维的参数。优化器不看形状：同一组的每个参数都按这一组的 λ 衰减。"),
+    Mistake(_sum(lambda lam, w: (w**2).sum() / 2), "λ left out", "漏了 λ",
+            "Half the squared norm it is, but each group has a λ of its own, under `weight_decay`.",
+            "确实是平方范数的一半，但每组都有自己的 λ，即 `weight_decay`。"),
+    Mistake(_sum(lambda lam, w: (w**2).sum() / 2 * (lam > 0)),
+            "λ left out where it is not 0", "λ 不为 0 的地方漏了 λ",
+            "The right tensors are in it, but each group's squares are to be multiplied by its λ.",
+            "张量选对了，但每组的平方还要乘以这一组的 λ。"),
+    Mistake(_sum(lambda lam, w: lam * w.norm() / 2), "norm instead of its square", "该用范数的平方，却用了范数",
+            "‖w‖² is the sum of the squares; you took the root as well.", "‖w‖² 就是平方和，你却又开了根号。"),
+])
 
 
 # Weights to start from ----------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The exercises: each accepts right answers and says what is wrong with others.
 
-Most answers here are the exercises' own: what is right, and the usual mistakes. `answers` holds
-those that are written by hand, the wrappers below make a wrong answer out of any right one.
+Most answers here come with an exercise: what is right, the solution of its page, and the usual
+mistakes. `answers` holds those that are written by hand besides, and the wrappers below make a
+wrong answer out of any right one.
 """
 
 import functools
@@ -9,10 +10,12 @@ import importlib
 import pkgutil
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from book.pages import NOTEBOOKS, cells, run_cells
 from d2lutils import checks, words
 from tests import answers
 from tests.answers import RIGHT, WRONG
@@ -24,9 +27,21 @@ EXERCISES = dict(sorted(checks.load().items()))
 every_exercise = pytest.mark.parametrize("name", EXERCISES)
 
 
+@functools.cache
+def solutions():
+    """The answers that the pages themselves give, by the names of their exercises."""
+    found = {}
+    for page in NOTEBOOKS:
+        for cell in cells(page, "code"):
+            if asked := re.match(r'd2l\.check\("([\w.]+)", (\w+)\)', cell["source"]):
+                solution = cell["id"].replace("-check", "-solution")
+                found[asked[1]] = run_cells(page, "imports", solution)[asked[2]]
+    return found
+
+
 def right_answers(name):
     own = EXERCISES[name].right
-    return ([own] if own else []) + RIGHT[name]
+    return ([own] if own else []) + [solutions()[name]] + RIGHT[name]
 
 
 def wrong_answers():
@@ -61,13 +76,13 @@ def both_languages(monkeypatch):
 
 
 def test_answers_belong_to_exercises():
-    assert set(RIGHT) | set(WRONG) <= set(EXERCISES)
+    assert set(RIGHT) | set(WRONG) <= set(EXERCISES) == set(solutions())
 
 
 @every_exercise
 def test_every_exercise_has_its_answers(name):
     assert re.fullmatch(r"[a-z_]+\.[a-z0-9_]+", name)
-    assert len(RIGHT[name]) >= 2
+    assert len(right_answers(name)) >= 2
     assert len(EXERCISES[name].mistakes) + len(WRONG[name]) >= 5
 
 
@@ -174,7 +189,9 @@ def in_place(i):
         if isinstance(arguments[i], list):
             arguments[i].append(arguments[i].pop(0))
         else:
-            arguments[i].data.add_(1)
+            with torch.no_grad():
+                numbers = arguments[i]
+                numbers += 1
         return value
 
     return spoil
@@ -187,7 +204,7 @@ def other_dtype(value, arguments):
 def ways_to_spoil(name, value, arguments):
     """Yield ways that suit a call of a right answer, and what each leads to."""
     # A list may be an iterator of batches, which training goes through in its own way.
-    kept = (torch.Tensor, list) if EXERCISES[name].right else torch.Tensor
+    kept = (torch.Tensor, np.ndarray, list) if EXERCISES[name].right else torch.Tensor
     for i, argument in enumerate(arguments):
         if isinstance(argument, kept):
             yield in_place(i), "input changed in place"

@@ -5,6 +5,7 @@ nothing is raised to the learner.
 """
 
 import linecache
+import os
 import random
 import secrets
 import signal
@@ -99,24 +100,15 @@ def _notebook_undisturbed():
     dtype, rng = torch.get_default_dtype(), torch.get_rng_state()
     python_rng, numpy_rng = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        with redirect_stdout(_Sink()), redirect_stderr(_Sink()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        with open(os.devnull, "w", encoding="utf-8") as sink, redirect_stdout(sink), redirect_stderr(sink):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
     finally:
         torch.set_default_dtype(dtype)
         torch.set_rng_state(rng)
         random.setstate(python_rng)
         np.random.set_state(numpy_rng)  # noqa: NPY002
-
-
-class _Sink:
-    """Takes whatever is written, and keeps nothing."""
-
-    def write(self, text):
-        return len(text)
-
-    def flush(self):
-        pass
 
 
 # What went wrong, in words ------------------------------------------------------------------------

@@ -233,15 +233,6 @@ def layers(params, net):
 
 
 @right("bugs.same_start")
-@torch.no_grad()
-def start_copies(params, net):
-    for layer, W, b in layers(params, net):
-        layer.weight.copy_(W.T)
-        layer.bias.copy_(b)
-    return net
-
-
-@right("bugs.same_start")
 def start_by_state(params, net):
     values = [p.T if p.ndim == 2 else p for p in params]
     net.load_state_dict(dict(zip(net.state_dict(), values, strict=True)))
@@ -289,9 +280,16 @@ def start_redrawn(params, net):
     return net
 
 
-wrong("bugs.same_start", "raises an exception")(start_copies.__wrapped__)  # without no_grad
+@wrong("bugs.same_start", "raises an exception")
+def start_without_no_grad(params, net):
+    for layer, W, b in layers(params, net):
+        layer.weight.copy_(W.T)
+        layer.bias.copy_(b)
+    return net
+
+
 wrong("bugs.same_start", "parameters do not learn")(
-    lambda params, net: start_copies(params, net.requires_grad_(False))
+    lambda params, net: start_by_state(params, net.requires_grad_(False))
 )
 
 
@@ -360,12 +358,6 @@ wrong("bugs.fair_comparison", "starts differ")(
 
 
 @right("bugs.choose")
-def choose_max(settings, validate, test):
-    best = max(settings, key=validate)
-    return best, test(best)
-
-
-@right("bugs.choose")
 def choose_loop(settings, validate, test):
     best, highest = None, -1.0
     for setting in settings:
@@ -409,5 +401,5 @@ wrong("bugs.choose", "not a pair")(
     lambda settings, validate, test: test(max(settings, key=validate))
 )
 wrong("bugs.choose", "not a setting")(
-    lambda settings, validate, test: choose_max(settings, validate, test)[::-1]
+    lambda settings, validate, test: choose_sorted(settings, validate, test)[::-1]
 )

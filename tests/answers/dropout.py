@@ -28,30 +28,22 @@ def layer_mask_moved_to_the_device(X, p):
     return mask * X / (1 - p) if p < 1 else 0 * X
 
 
-@wrong("dropout.layer", "mask on the CPU")
-def layer_mask_on_cpu(X, p):
-    return X * (torch.rand(X.shape) >= p) / max(1 - p, 1e-12)
-
-
 @wrong("dropout.layer", "the same mask every time")
 def layer_with_a_seed(X, p):
     torch.manual_seed(0)
     return X * (torch.rand_like(X) >= p) / max(1 - p, 1e-12)
 
 
-@wrong("dropout.layer", "not a finite number")
-def layer_divides_by_zero(X, p):
-    return X * (torch.rand_like(X) >= p) / (torch.ones(()) - p)
-
-
-@wrong("dropout.layer", "nothing dropped")
-def layer_only_with_gradients(X, p):
-    return layer_with_where(X, p) if torch.is_grad_enabled() else 1 * X
-
-
-@wrong("dropout.layer", "no gradient")
-def layer_detached(X, p):
-    return layer_with_where(X.detach(), p)
+wrong("dropout.layer", "mask on the CPU")(
+    lambda X, p: X * (torch.rand(X.shape) >= p) / max(1 - p, 1e-12)
+)
+wrong("dropout.layer", "not a finite number")(
+    lambda X, p: X * (torch.rand_like(X) >= p) / (torch.ones(()) - p)
+)
+wrong("dropout.layer", "nothing dropped")(  # unless gradients are recorded
+    lambda X, p: layer_with_where(X, p) if torch.is_grad_enabled() else 1 * X
+)
+wrong("dropout.layer", "no gradient")(lambda X, p: layer_with_where(X.detach(), p))
 
 
 # dropout.module -----------------------------------------------------------------------------------
@@ -137,9 +129,7 @@ class NoModule:
         return F.dropout(X, self.p)
 
 
-@wrong("dropout.module", "not a module")
-def module_as_function(p):
-    return nn.Dropout(p)
+wrong("dropout.module", "not a module")(lambda p: nn.Dropout(p))
 
 
 @wrong("dropout.module", "input changed in place")
@@ -237,9 +227,9 @@ def accuracy_and_more(net, data_iter):
     return value
 
 
-@wrong("dropout.evaluate", "network not used")
-def accuracy_guessed(net, data_iter):
-    return sum(int((y == 0).sum()) for _, y in data_iter) / sum(len(y) for _, y in data_iter)
+wrong("dropout.evaluate", "network not used")(
+    lambda net, data_iter: torch.cat([y == 0 for _, y in data_iter]).float().mean()
+)
 
 
 # dropout.activation_variance ----------------------------------------------------------------------
@@ -290,11 +280,6 @@ def _hooked(net, X, kind=nn.ReLU, statistic=torch.var, remove=True):
     return found
 
 
-@wrong("dropout.activation_variance", "hook left behind")
-def variances_hooks_stay(net, X):
-    return _hooked(net, X, remove=False)
-
-
 @wrong("dropout.activation_variance", "mode changed")
 def variances_in_eval_mode(net, X):
     before = net.training
@@ -323,11 +308,6 @@ def variances_of_kept_outputs(net, X):
     return [H.var() for H in kept]
 
 
-@wrong("dropout.activation_variance", "wrong number of values")
-def variances_of_leaky_relus_too(net, X):
-    return _hooked(net, X, (nn.ReLU, nn.LeakyReLU))
-
-
 @wrong("dropout.activation_variance", "in reverse order")
 def variances_as_defined(net, X):
     relus = [m for m in net.modules() if isinstance(m, nn.ReLU)]
@@ -339,21 +319,15 @@ def variances_as_defined(net, X):
     return [found[relu] for relu in relus]
 
 
+wrong("dropout.activation_variance", "hook left behind")(
+    lambda net, X: _hooked(net, X, remove=False)
+)
+wrong("dropout.activation_variance", "wrong number of values")(
+    lambda net, X: _hooked(net, X, (nn.ReLU, nn.LeakyReLU))
+)
+
+
 # dropout.fix_loop ---------------------------------------------------------------------------------
-
-
-@right("dropout.fix_loop")
-def epoch_by_hand(net, train_iter, loss, optimizer):
-    net.train()
-    total, count = 0.0, 0
-    for X, y in train_iter:
-        batch_loss = loss(net(X), y)
-        optimizer.zero_grad()
-        batch_loss.backward()
-        optimizer.step()
-        total += batch_loss.item() * len(y)
-        count += len(y)
-    return total / count
 
 
 @right("dropout.fix_loop")
@@ -401,7 +375,7 @@ def epoch_zero_grad_once(net, train_iter, loss, optimizer):
 def epoch_trusts_the_flag(net, train_iter, loss, optimizer):
     if net.training:
         net.train = lambda: None
-    return epoch_by_hand(net, train_iter, loss, optimizer)
+    return epoch_with_numpy(net, train_iter, loss, optimizer)
 
 
 @wrong("dropout.fix_loop", "nothing learned")
@@ -417,7 +391,7 @@ def epoch_clears_before_the_step(net, train_iter, loss, optimizer):
 
 @wrong("dropout.fix_loop", "wrong value")
 def epoch_measured_afterwards(net, train_iter, loss, optimizer):
-    epoch_by_hand(net, train_iter, loss, optimizer)
+    epoch_with_numpy(net, train_iter, loss, optimizer)
     return sum(loss(net(X), y).item() * len(y) for X, y in train_iter) / 33
 
 
@@ -443,15 +417,7 @@ def paired_with_covariance(a, b):
     return np.mean(a) - np.mean(b), ((va + vb - 2 * c) / len(a)) ** 0.5
 
 
-@wrong("dropout.paired_difference", "wrong type returned")
-def paired_mean_only(a, b):
-    return float((a - b).mean())
-
-
-@wrong("dropout.paired_difference", "input changed in place")
-def paired_in_place(a, b):
-    a -= b
-    return a.mean(), a.std(ddof=1) / np.sqrt(len(a))
+wrong("dropout.paired_difference", "wrong type returned")(lambda a, b: float((a - b).mean()))
 
 
 # dropout.best_epoch -------------------------------------------------------------------------------
@@ -472,22 +438,18 @@ def best_with_torch(valid_loss):
     return torch.nonzero(mean == mean.min())[0].item() + 1
 
 
-@wrong("dropout.best_epoch", "not one number")
-def best_for_each_seed(valid_loss):
-    return valid_loss.argmin(axis=1) + 1
-
-
-@wrong("dropout.best_epoch", "wrong value")
-def best_but_one(valid_loss):
-    return valid_loss.mean(axis=0).argsort()[1] + 1
+wrong("dropout.best_epoch", "not one number")(lambda valid_loss: valid_loss.argmin(axis=1) + 1)
+wrong("dropout.best_epoch", "wrong value")(  # the second best
+    lambda valid_loss: valid_loss.mean(axis=0).argsort()[1] + 1
+)
 
 
 # dropout.interaction ------------------------------------------------------------------------------
 
 
-@right("dropout.interaction")
-def interaction_of_means(none, decay, dropout, both):
-    return np.mean(both) + np.mean(none) - np.mean(decay) - np.mean(dropout)
+right("dropout.interaction")(
+    lambda none, decay, dropout, both: both.mean() + none.mean() - decay.mean() - dropout.mean()
+)
 
 
 @right("dropout.interaction")
@@ -498,19 +460,7 @@ def interaction_by_loop(none, decay, dropout, both):
     return total / len(none)
 
 
-@wrong("dropout.interaction", "input changed in place")
-def interaction_in_place(none, decay, dropout, both):
-    both -= dropout
-    decay -= none
-    return (both - decay).mean()
-
-
 # dropout.variance ---------------------------------------------------------------------------------
-
-
-@right("dropout.variance")
-def variance_by_formula(w, x, p):
-    return p / (1 - p) * (w**2 * x**2).sum()
 
 
 @right("dropout.variance")
@@ -522,11 +472,6 @@ def variance_by_loop(w, x, p):
 
 
 # dropout.dropconnect ------------------------------------------------------------------------------
-
-
-@right("dropout.dropconnect")
-def dropconnect_of_torch(X, W, b, p):
-    return F.linear(X, F.dropout(W, p), b)
 
 
 @right("dropout.dropconnect")
@@ -543,11 +488,6 @@ def dropconnect_with_einsum(X, W, b, p):
     return torch.einsum("ni,oi->no", X, kept * W) + b
 
 
-@wrong("dropout.dropconnect", "input changed in place")
-def dropconnect_in_place(X, W, b, p):
-    return F.linear(X, F.dropout(W, p, inplace=True), b)
-
-
 @wrong("dropout.dropconnect", "the same mask every time")
 def dropconnect_with_a_seed(X, W, b, p):
     generator = torch.Generator().manual_seed(1)
@@ -555,17 +495,20 @@ def dropconnect_with_a_seed(X, W, b, p):
     return X @ (W * mask).T / max(1 - p, 1e-12) + b
 
 
-@wrong("dropout.dropconnect", "mask on the CPU")
-def dropconnect_mask_on_cpu(X, W, b, p):
-    return X @ (W * (torch.rand(W.shape) >= p)).T / max(1 - p, 1e-12) + b
+wrong("dropout.dropconnect", "input changed in place")(
+    lambda X, W, b, p: F.linear(X, F.dropout(W, p, inplace=True), b)
+)
+wrong("dropout.dropconnect", "mask on the CPU")(
+    lambda X, W, b, p: X @ (W * (torch.rand(W.shape) >= p)).T / max(1 - p, 1e-12) + b
+)
 
 
 # dropout.gaussian ---------------------------------------------------------------------------------
 
 
-@right("dropout.gaussian")
-def gaussian_by_hand(X, p):
-    return X * (1 + torch.sqrt(torch.tensor(p / (1 - p))) * torch.randn_like(X))
+right("dropout.gaussian")(
+    lambda X, p: X * (1 + torch.tensor(p / (1 - p)).sqrt() * torch.randn_like(X))
+)
 
 
 @right("dropout.gaussian")
@@ -579,17 +522,15 @@ def gaussian_as_a_sum(X, p):
     return X + X * noise * np.sqrt(p / (1 - p))
 
 
-@wrong("dropout.gaussian", "mask shared between entries")
-def gaussian_one_number(X, p):
-    return X * (1 + (p / (1 - p)) ** 0.5 * torch.randn(()))
-
-
 @wrong("dropout.gaussian", "the same mask every time")
 def gaussian_with_a_seed(X, p):
     torch.manual_seed(3)
-    return gaussian_by_hand(X, p)
+    return gaussian_with_normal(X, p)
 
 
-@wrong("dropout.gaussian", "mask on the CPU")
-def gaussian_on_cpu(X, p):
-    return X * (1 + (p / (1 - p)) ** 0.5 * torch.randn(X.shape, dtype=X.dtype))
+wrong("dropout.gaussian", "mask shared between entries")(
+    lambda X, p: X * (1 + (p / (1 - p)) ** 0.5 * torch.randn(()))
+)
+wrong("dropout.gaussian", "mask on the CPU")(
+    lambda X, p: X * (1 + (p / (1 - p)) ** 0.5 * torch.randn(X.shape, dtype=X.dtype))
+)

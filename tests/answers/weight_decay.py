@@ -94,7 +94,6 @@ def objective_counts_bias_data(net, X, y, lam):
 # weight_decay.update ------------------------------------------------------------------------------
 
 
-right("weight_decay.update")(lambda w, grad, lr, lam: (1 - lr * lam) * w - lr * grad)
 right("weight_decay.update")(lambda w, grad, lr, lam: w - lr * (grad + lam * w))
 wrong("weight_decay.update", "wrong shape")(
     lambda w, grad, lr, lam: (w - lr * (grad + lam * w)).norm()
@@ -110,6 +109,15 @@ wrong("weight_decay.update", "not a finite number")(
 # weight_decay.optimizer ---------------------------------------------------------------------------
 
 
+def biases_of(net):
+    return [p for p in net.parameters() if p.ndim < 2]
+
+
+def sgd_of_groups(weights, others, lr, lam, **options):
+    groups = [{"params": weights, "weight_decay": lam}, {"params": others}]
+    return torch.optim.SGD(groups, lr=lr, **options)
+
+
 @right("weight_decay.optimizer")
 def optimizer_group_each(net, lr, lam):
     groups = [
@@ -122,9 +130,8 @@ def optimizer_group_each(net, lr, lam):
 @right("weight_decay.optimizer")
 def optimizer_default_decay(net, lr, lam):
     optimizer = torch.optim.SGD(weights_of(net), lr=lr, weight_decay=lam)
-    spared = [p for p in net.parameters() if p.ndim < 2]
-    if spared:
-        optimizer.add_param_group({"params": spared, "weight_decay": 0})
+    if biases_of(net):
+        optimizer.add_param_group({"params": biases_of(net), "weight_decay": 0})
     return optimizer
 
 
@@ -133,14 +140,12 @@ def optimizer_by_name(net, lr, lam):
     named = dict(net.named_parameters())
     weights = [p for name, p in named.items() if name.endswith("weight")]
     others = [p for name, p in named.items() if not name.endswith("weight")]
-    return torch.optim.SGD([{"params": weights, "weight_decay": lam}, {"params": others}], lr=lr)
+    return sgd_of_groups(weights, others, lr, lam)
 
 
 @wrong("weight_decay.optimizer", "bias decayed too")
 def optimizer_groups_inherit(net, lr, lam):
-    others = [p for p in net.parameters() if p.ndim < 2]
-    groups = [{"params": weights_of(net)}, {"params": others}]
-    return torch.optim.SGD(groups, lr=lr, weight_decay=lam)
+    return sgd_of_groups(weights_of(net), biases_of(net), lr, lam, weight_decay=lam)
 
 
 @wrong("weight_decay.optimizer", "a parameter is missing")
@@ -163,29 +168,7 @@ def optimizer_of_what_learns_now(net, lr, lam):
 @wrong("weight_decay.optimizer", "a parameter is missing")
 def optimizer_of_vectors_and_matrices(net, lr, lam):
     vectors = [p for p in net.parameters() if p.ndim == 1]
-    return torch.optim.SGD(
-        [{"params": weights_of(net), "weight_decay": lam}, {"params": vectors}], lr=lr
-    )
-
-
-@wrong("weight_decay.optimizer", "raises an exception")
-def optimizer_overlapping_groups(net, lr, lam):
-    groups = [{"params": weights_of(net), "weight_decay": lam}, {"params": net.parameters()}]
-    return torch.optim.SGD(groups, lr=lr)
-
-
-@wrong("weight_decay.optimizer", "wrong value")
-def optimizer_with_momentum(net, lr, lam):
-    others = [p for p in net.parameters() if p.ndim < 2]
-    groups = [{"params": weights_of(net), "weight_decay": lam}, {"params": others}]
-    return torch.optim.SGD(groups, lr=lr, momentum=0.9)
-
-
-@wrong("weight_decay.optimizer", "wrong value")
-def optimizer_half(net, lr, lam):
-    others = [p for p in net.parameters() if p.ndim < 2]
-    groups = [{"params": weights_of(net), "weight_decay": lam / 2}, {"params": others}]
-    return torch.optim.SGD(groups, lr=lr)
+    return sgd_of_groups(weights_of(net), vectors, lr, lam)
 
 
 @wrong("weight_decay.optimizer", "a parameter twice")
@@ -193,7 +176,18 @@ def optimizer_visits_nested_modules(net, lr, lam):
     parameters = [p for module in net.modules() for p in module.parameters()]
     weights = [p for p in parameters if p.ndim > 1]
     others = [p for p in parameters if p.ndim < 2]
-    return torch.optim.SGD([{"params": weights, "weight_decay": lam}, {"params": others}], lr=lr)
+    return sgd_of_groups(weights, others, lr, lam)
+
+
+wrong("weight_decay.optimizer", "raises an exception")(
+    lambda net, lr, lam: sgd_of_groups(weights_of(net), net.parameters(), lr, lam)
+)
+wrong("weight_decay.optimizer", "wrong value")(
+    lambda net, lr, lam: sgd_of_groups(weights_of(net), biases_of(net), lr, lam, momentum=0.9)
+)
+wrong("weight_decay.optimizer", "wrong value")(
+    lambda net, lr, lam: sgd_of_groups(weights_of(net), biases_of(net), lr, lam / 2)
+)
 
 
 # weight_decay.fix_loop ----------------------------------------------------------------------------
@@ -281,10 +275,9 @@ wrong("weight_decay.fix_loop", "no penalty")(
 )
 
 
-@wrong("weight_decay.fix_loop", "mean instead of sum")
-def loop_half_repaired(net, train_iter, loss, optimizer, lam):
-    net.train()
-    return loop_as_given(net, train_iter, loss, optimizer, lam)
+wrong("weight_decay.fix_loop", "mean instead of sum")(
+    lambda net, *args: loop_as_given(net.train(), *args)
+)
 
 
 # weight_decay.interval ----------------------------------------------------------------------------
@@ -360,9 +353,6 @@ wrong("weight_decay.choose_lambda", "wrong value")(
 # weight_decay.l1_step -----------------------------------------------------------------------------
 
 
-right("weight_decay.l1_step")(lambda w, grad, lr, lam: w - lr * (grad + lam * w.sign()))
-
-
 @right("weight_decay.l1_step")
 def l1_by_comparison(w, grad, lr, lam):
     slope = (w > 0).to(w.dtype) - (w < 0).to(w.dtype)
@@ -403,7 +393,6 @@ wrong("weight_decay.soft_threshold", "not a finite number")(
 # weight_decay.frobenius ---------------------------------------------------------------------------
 
 
-right("weight_decay.frobenius")(lambda W: torch.trace(W.T @ W))
 right("weight_decay.frobenius")(lambda W: torch.einsum("ij,ij->", W, W))
 right("weight_decay.frobenius")(lambda W: (torch.linalg.svdvals(W) ** 2).sum())
 wrong("weight_decay.frobenius", "not one number")(lambda W: W.T @ W)
@@ -411,17 +400,6 @@ wrong("weight_decay.frobenius", "wrong value")(lambda W: torch.trace((W.T @ W) @
 
 
 # weight_decay.early_stopping ----------------------------------------------------------------------
-
-
-@right("weight_decay.early_stopping")
-def stop_by_distance(valid_loss, patience):
-    best = 0
-    for i, loss in enumerate(valid_loss):
-        if loss < valid_loss[best]:
-            best = i
-        if i - best == patience:
-            break
-    return best + 1, i + 1
 
 
 @right("weight_decay.early_stopping")
@@ -444,7 +422,7 @@ def stop_by_records(valid_loss, patience):
 
 
 wrong("weight_decay.early_stopping", "not two values")(
-    lambda valid_loss, patience: stop_by_distance(valid_loss, patience)[0]
+    lambda valid_loss, patience: stop_by_records(valid_loss, patience)[0]
 )
 
 
