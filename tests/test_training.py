@@ -9,6 +9,7 @@ from torch import nn
 
 import d2lutils as d2l
 from d2lutils import training
+from d2lutils.training import epochs
 
 
 def batches(num_batches=4, batch_size=8, last=3, seed=0):
@@ -82,7 +83,7 @@ class TestEpochs:
         expected = d2l.train(trained, batches(), batches(), loss, sgd(trained), 3, progress=False)
         torch.manual_seed(1)
         seen = []
-        for history in d2l.epochs(watched, batches(), batches(), loss, sgd(watched), 3):
+        for history in epochs(watched, batches(), batches(), loss, sgd(watched), 3):
             seen.append((len(history), id(history)))
         assert seen == [(epoch, id(history)) for epoch in (1, 2, 3)]
         assert history == expected
@@ -94,7 +95,7 @@ class TestEpochs:
             steps.append(1)
             return nn.functional.cross_entropy(y_hat, y)
 
-        for history in d2l.epochs(model, batches(), None, loss, sgd(model), 10**9):
+        for history in epochs(model, batches(), None, loss, sgd(model), 10**9):
             if len(history) == 2:
                 break
         assert len(history) == 2 and len(steps) == 8
@@ -102,7 +103,7 @@ class TestEpochs:
     def test_net_can_be_measured_and_the_learning_rate_changed_between_epochs(self):
         model, loss = net(), nn.CrossEntropyLoss()
         optimizer, measured = sgd(model), []
-        for history in d2l.epochs(model, batches(), batches(), loss, optimizer, 3):
+        for history in epochs(model, batches(), batches(), loss, optimizer, 3):
             measured.append(d2l.evaluate(model, batches(), loss)[0])
             assert history.valid_loss == measured
             optimizer.param_groups[0]["lr"] = 0.0
@@ -116,7 +117,7 @@ class TestEpochs:
             return nn.functional.cross_entropy(y_hat, y) * next(losses)
 
         with pytest.raises(FloatingPointError, match="inf in epoch 3") as caught:
-            for history in d2l.epochs(model, batches(), None, loss, sgd(model), 5):
+            for history in epochs(model, batches(), None, loss, sgd(model), 5):
                 assert len(history) <= 2
         assert caught.value.history is history and len(history) == 2
 

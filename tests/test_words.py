@@ -85,7 +85,8 @@ def texts():
 
     for module in pkgutil.walk_packages(d2lutils.__path__, "d2lutils."):
         if not module.name.endswith("__main__"):
-            yield from within(vars(importlib.import_module(module.name)).copy())
+            names = vars(importlib.import_module(module.name))
+            yield from within({name: names[name] for name in names if name[:2] != "__"})
     script = (PACKAGE / "explorer" / "words.js").read_text("utf-8")
     yield from (words.Text(*pair) for pair in re.findall(r'en: "(.*?)", zh: "(.*?)" }', script))
 

@@ -59,6 +59,17 @@ def _histories(setup: Callable, settings: dict, stop: threading.Event) -> Iterat
     return epochs(net, _Batches(train_iter, stop), valid_iter, loss, optimizer, num_epochs)
 
 
+def _slider(name: str, stops: list, start: object) -> dict:
+    """Return the arguments of an ipywidgets.SelectionSlider, whose value is the setting itself."""
+    return {
+        "options": [(number(stop), stop) for stop in stops],
+        "value": start,
+        "description": str(SLIDERS[name][0]),
+        "style": {"description_width": "8.5em"},
+        "layout": {"width": "30em", "max_width": "98%"},
+    }
+
+
 class Panel:
     """What `panel` returns: widgets that start, show and stop runs.
 
@@ -84,13 +95,7 @@ class Panel:
         if Panel._latest:
             Panel._latest.stop()
         self.sliders = {
-            name: widgets.SelectionSlider(
-                options=[(number(stop), stop) for stop in stops],
-                value=start,
-                description=str(SLIDERS[name][0]),
-                style={"description_width": "8.5em"},
-                layout={"width": "30em", "max_width": "98%"},
-            )
+            name: widgets.SelectionSlider(**_slider(name, stops, start))
             for name, (stops, start) in sliders.items()
         }
         self.buttons = {}
