@@ -115,7 +115,8 @@ def test_any_exception_is_a_hint(error):
 )  # fmt: skip
 def test_an_exception_without_a_line_of_the_learner_is_a_hint_too(error, diagnosis):
     namespace = {}
-    exec(f"def answer(X, p): raise {error}", namespace)  # no source, as in installed code
+    code = f"def answer(X, p): raise {error}"
+    exec(compile(code, "<nowhere>", "exec"), namespace)  # no source, as in installed code
     assert checks.check("dropout.layer", namespace["answer"]).diagnosis == diagnosis
 
 
