@@ -188,7 +188,7 @@ def train(
 def _number(name: str, value: object) -> torch.Tensor:
     """Return a loss or a penalty as a tensor without dimensions, or say what is wrong with it."""
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        what = f"of shape {tuple(value.shape)}" if hasattr(value, "shape") else f"{value!r}"
+        what = f"shape {tuple(value.shape)}" if hasattr(value, "shape") else f"{value!r}"
         raise TypeError(f"{name} gave {what}, no single number: give a tensor such as a mean")
     return value.reshape(())
 

@@ -264,6 +264,9 @@ class TestHistories:
     [
         (one_d().sel(lam=0, label_noise=0), {}, "the sweep varies nothing"),
         (grid(lam=[0, 1], p1=[0, 0.5], p2=[0, 0.5]), {}, "the sweep varies lam, p1, p2; "),
+        (one_d().mean("seed"), {}, "runs has no dimension 'seed' left"),
+        (one_d().isel(seed=0), {}, "runs has no dimension 'seed' left"),
+        (one_d().sel(epoch=2), {}, "runs has no dimension 'epoch' left"),
         (one_d(), {"start": {"lam": 7}}, "start has lam=7"),
         (one_d(), {"start": {"q": 0}}, "start has q=0"),
         (one_d(), {"label": "x"}, "belong to a mapping"),

@@ -54,6 +54,12 @@ def of_sweep(sweep: xr.Dataset) -> Runs:
     """Make sliders of the dimensions that have more than one value."""
     if "finished" not in sweep:
         raise TypeError("runs is a Dataset without 'finished'; give one that sweep() returned")
+    for dim in ("seed", "epoch"):
+        if dim not in sweep.dims:
+            raise ValueError(
+                f"runs has no dimension {dim!r} left; give all seeds and epochs, neither picked nor"
+                " averaged, as in explore(runs.sel(lam=0.01))"
+            )
     grid = [key for key in sweep.finished.dims if key != "seed"]
     varies = [key for key in grid if sweep.sizes[key] > 1]
     sliders = [key for key in varies if key != "label_noise"] or varies

@@ -143,8 +143,10 @@ def _check_axes(lam, p, label_noise, seeds, num_hidden: int) -> tuple[dict[str, 
             raise TypeError(f"{name}={values!r} must be a sequence, such as [{values!r}]")
         values = values.tolist() if hasattr(values, "tolist") else values
         axes[name] = [check(f"{name}[{i}]", value) for i, value in enumerate(values)]
-        if not 0 < len(axes[name]) == len(set(axes[name])):
-            raise ValueError(f"{name}={values!r} is empty or holds a value twice; give each once")
+        if not axes[name]:
+            raise ValueError(f"{name}={values!r} is empty; give at least one value")
+        if len(set(axes[name])) < len(axes[name]):
+            raise ValueError(f"{name}={values!r} holds a value twice; give each once")
     names, ps = ["p"], [(p,) for p in axes["p"]]
     if any(isinstance(p, tuple) for p in axes["p"]):
         names = [f"p{layer}" for layer in range(1, num_hidden + 1)]
