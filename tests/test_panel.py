@@ -295,6 +295,22 @@ class TestFailures:
         assert f"in epoch {len(run.history) + 1} with learning rate 0.5" in one.status.value
         assert "<polyline" in one.chart.value
 
+    def test_setup_may_know_the_epochs_and_return_a_scheduler(self, make):
+        rates = []
+
+        def setup(lam, num_epochs):
+            net, train_iter, valid_iter, loss, optimizer = regression(lam)
+            steps = num_epochs * len(train_iter)
+            scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, steps)
+            rates.append(optimizer.param_groups[0])
+            return net, train_iter, valid_iter, loss, optimizer, scheduler
+
+        one = make(setup, lam=0.0, num_epochs=4)
+        click(one, "Train")
+        finish(one)
+        assert one.error is None and len(one.runs[0].history) == 4
+        assert rates[0]["lr"] == pytest.approx(0, abs=1e-12)
+
     def test_setup_returns_something_else(self, make):
         one = make(lambda lam: nn.Linear(2, 1), lam=0.0)
         click(one, "Train")

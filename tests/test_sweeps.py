@@ -40,7 +40,7 @@ def _train_anew(monkeypatch):
     monkeypatch.delenv("D2L_SWEEPS", raising=False)
 
 
-def alone(lam, p, label_noise, seed, optimizer, decay, lr, momentum, init):
+def alone(lam, p, label_noise, seed, optimizer, decay, lr, momentum, schedule, init):
     """One network of the grid, the usual way."""
     net = mlp(SMALL["hidden"], p, init=init, seed=seed)
     sizes = {name: SMALL[name] for name in ("batch_size", "train_size", "valid_size")}
@@ -56,26 +56,32 @@ def alone(lam, p, label_noise, seed, optimizer, decay, lr, momentum, init):
         optimizer = torch.optim.SGD(groups, lr=lr, momentum=momentum)
     else:
         optimizer = {"l2": torch.optim.Adam, "decoupled": torch.optim.AdamW}[decay](groups, lr=lr)
-    loss = nn.CrossEntropyLoss()
+    loss, num_epochs, scheduler = nn.CrossEntropyLoss(), SMALL["num_epochs"], None
+    if schedule == "linear":
+        num_steps = num_epochs * len(train_iter)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / num_steps)
     history = d2l.train(
-        net, train_iter, valid_iter, loss, optimizer, SMALL["num_epochs"], progress=False
-    )
+        net, train_iter, valid_iter, loss, optimizer, num_epochs,
+        scheduler=scheduler, progress=False,
+    )  # fmt: skip
     final = (*d2l.evaluate(net, train_iter, loss), *d2l.evaluate(net, test_iter, loss))
     return history, final, [layer.weight.detach() for layer in linears]
 
 
 @pytest.mark.parametrize(
-    "optimizer, decay, lr, momentum, init",
+    "optimizer, decay, lr, momentum, schedule, init",
     [
-        ("sgd", "l2", 0.1, 0.0, "he"),
-        ("sgd", "l2", 0.05, 0.9, "default"),
-        ("sgd", "l2", 0.1, 0.0, 0.1),
-        ("adam", "l2", 1e-3, 0.0, "he"),
-        ("adam", "decoupled", 1e-3, 0.0, "he"),
+        ("sgd", "l2", 0.1, 0.0, "constant", "he"),
+        ("sgd", "l2", 0.05, 0.9, "linear", "default"),
+        ("sgd", "l2", 0.1, 0.0, "linear", 0.1),
+        ("adam", "l2", 1e-3, 0.0, "linear", "he"),
+        ("adam", "decoupled", 1e-3, 0.0, "constant", "he"),
+        ("adam", "decoupled", 1e-3, 0.0, "linear", "he"),
     ],
 )
-def test_equals_training_each_network_alone(optimizer, decay, lr, momentum, init):
+def test_equals_training_each_network_alone(optimizer, decay, lr, momentum, schedule, init):
     how = dict(optimizer=optimizer, decay=decay, lr=lr, momentum=momentum, init=init)
+    how["schedule"] = schedule
     lams, noises, seeds = (0, 0.03), (0, 0.4), (3, 5)
     result = sweep(lams, label_noise=noises, seeds=seeds, device="cpu", **SMALL, **how)
     for lam, noise, seed in itertools.product(lams, noises, seeds):
@@ -85,7 +91,7 @@ def test_equals_training_each_network_alone(optimizer, decay, lr, momentum, init
             np.testing.assert_allclose(point[name], getattr(history, name), rtol=1e-4, atol=1e-5)
         for name, value in zip(FINAL, final, strict=True):
             assert point[name] == pytest.approx(value, rel=1e-4, abs=1e-4)
-        assert point.gap == pytest.approx(final[1] - final[3], abs=2e-4)
+        assert point.gap == pytest.approx(final[1] - history.valid_accuracy[-1], abs=2e-4)
         for layer, W in enumerate(weights, start=1):
             of_layer = point.sel(layer=layer)
             assert of_layer.weight_norm == pytest.approx(W.norm().item(), rel=1e-4)
@@ -97,7 +103,7 @@ def test_equals_training_each_network_alone(optimizer, decay, lr, momentum, init
 
 def test_decoupled_decay_with_momentum_shrinks_past_the_velocity():
     """SGDW (Loshchilov and Hutter 2019, algorithm 1), which torch.optim does not have."""
-    how = dict(optimizer="sgd", decay="decoupled", lr=0.05, momentum=0.9, init="he")
+    how = dict(optimizer="sgd", decay="decoupled", lr=0.05, momentum=0.9, schedule="constant")
     result = sweep([0.1], seeds=[0], device="cpu", **SMALL, **how)
     net = mlp(SMALL["hidden"], seed=0)
     train_iter, *_ = d2l.load_fashion_mnist(64, train_size=300, valid_size=200, device="cpu")
@@ -115,10 +121,31 @@ def test_decoupled_decay_with_momentum_shrinks_past_the_velocity():
     np.testing.assert_allclose(result.weight_norm.squeeze(), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("train_size, batch_size", [(300, 64), (128, 64), (5, 64)])
+def test_the_rate_is_that_of_pytorch_s_scheduler_step_by_step(train_size, batch_size):
+    settings = dict(hidden=[4], init="he", lr=0.3, momentum=0.9, optimizer="sgd", decay="l2",
+                    num_epochs=3, train_size=train_size, batch_size=batch_size)  # fmt: skip
+    steps = 3 * -(-train_size // batch_size)
+    oracle = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    scheduler = torch.optim.lr_scheduler.PolynomialLR(oracle, total_iters=steps, power=1)
+    falls, stays = (
+        Stack([(0.0, (0.0,), 0.0, 0)], settings | {"schedule": schedule}, torch.device("cpu"))
+        for schedule in ("linear", "constant")
+    )
+    X, y = torch.rand(1, 2, 784), torch.zeros(1, 2, dtype=torch.int64)
+    for _ in range(steps):
+        for stack, rate in ((falls, oracle.param_groups[0]["lr"]), (stays, 0.3)):
+            assert stack.optimizer.param_groups[0]["lr"] == pytest.approx(rate, abs=1e-12)
+            stack.step(X, y)
+        oracle.step()
+        scheduler.step()
+    assert falls.optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)
+
+
 class TestDropout:
     def test_agrees_with_nn_dropout_in_distribution(self):
         """Means over seeds differ by less than three standard errors, for each quantity."""
-        how = dict(optimizer="sgd", decay="l2", lr=0.1, momentum=0.0, init="he")
+        how = dict(optimizer="sgd", decay="l2", lr=0.1, momentum=0.0, schedule="linear", init="he")
         seeds, p = range(12), (0.3, 0.6)
         result = sweep(p=[p], seeds=seeds, device="cpu", **SMALL).sel(epoch=3).squeeze()
         torch.manual_seed(0)
@@ -132,6 +159,7 @@ class TestDropout:
     @pytest.mark.parametrize("p", [(0.5, 0.0), (0.0, 0.5), (1.0, 0.0), (0.3, 0.7)])
     def test_one_step_is_autograd_s_with_the_same_mask(self, p):
         how = dict(hidden=[7, 5], lr=0.1, momentum=0, optimizer="sgd", decay="l2", init="he")
+        how |= dict(schedule="constant", num_epochs=1, train_size=8, batch_size=8)
         stack = Stack([(0.02, p, 0.0, 0)], how, torch.device("cpu"))
         net, X, y = mlp((7, 5), seed=0), torch.rand(8, 784), torch.randint(10, (8,))
         draws = [torch.rand(1, 8, width) for width in (7, 5)]
@@ -359,8 +387,11 @@ class TestCompare:
 
     def test_says_what_it_found(self):
         c = compare([0.8, 0.81, 0.82], [0.7, 0.71, 0.72])
-        assert c.real and str(c) == "+0.1000 [+0.1000, +0.1000] ≠ 0 (3 seeds)"
-        assert not compare([0.8, 0.7, 0.75], [0.7, 0.8, 0.75]).real
+        assert c.verdict == "above" and str(c) == repr(c) == "+0.1000 [+0.1000, +0.1000] > 0"
+        c = compare([0.7, 0.71, 0.72], [0.8, 0.81, 0.82])
+        assert c.verdict == "below" and str(c) == "-0.1000 [-0.1000, -0.1000] < 0"
+        c = compare([0.8, 0.7, 0.75], [0.7, 0.8, 0.75])
+        assert c.verdict == "cannot tell" and str(c).endswith("] ?")
 
     def test_takes_a_point_of_a_sweep(self):
         runs = xarray.DataArray(

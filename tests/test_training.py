@@ -136,6 +136,22 @@ class TestTrain:
         for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=0)
 
+    def test_scheduler_takes_a_step_after_each_of_the_optimizer(self):
+        ours, plain, loss = net(), net(), nn.CrossEntropyLoss()
+        optimizer, num_steps = sgd(ours), 2 * len(list(batches()))
+        falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, num_steps)
+        d2l.train(ours, batches(), None, loss, optimizer, 2, scheduler=falling, progress=False)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)
+        step = 0
+        for X, y in [*batches(), *batches()]:
+            gradients = torch.autograd.grad(loss(plain(X), y), list(plain.parameters()))
+            with torch.no_grad():
+                for param, gradient in zip(plain.parameters(), gradients, strict=True):
+                    param -= 0.1 * (1 - step / num_steps) * gradient
+            step += 1
+        for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
     def test_penalty_acts_and_is_reported_apart(self):
         lam, model, plain = 0.1, net(), net()
 

@@ -80,6 +80,19 @@ def test_nothing_is_left_out(path):
         assert len(re.findall("[\u4e00-\u9fff]", says)) > 0.12 * len(said) - 12, cell
 
 
+def shares(text: str) -> Counter:
+    """Return what a text says as "61 %", "0.61" or "2.5 points", whatever the language."""
+    text = re.sub(r"\]\([^)]*\)|arXiv \d+\.\d+", " ", FORMULA.sub(" ", CODE.sub(" ", text)))
+    said = re.findall(r"(\d[\d.]*) ?(%|points?\b|个百分点)|(\d*\.\d+)", text)
+    return Counter((share or decimal).rstrip(".") for share, _, decimal in said)
+
+
+@every_page
+def test_numbers_are_those_of_the_english_page(path):
+    for cell, (english_text, text) in texts(path).items():
+        assert shares(english_text) == shares(text), cell
+
+
 @every_page
 def test_terms_are_those_of_the_glossary(path):
     if path.stem in ("notation", "references"):

@@ -15,10 +15,11 @@ def panel(setup: Callable, *, num_epochs=20, log_loss: bool = False, **settings)
     Parameters
     ----------
     setup : callable
-        ``setup(**settings)`` returns ``net, train_iter, valid_iter, loss, optimizer``, which go to
-        `train`. If it sets the seed, equal settings give equal runs.
+        ``setup(**settings)`` returns ``net, train_iter, valid_iter, loss, optimizer``, and a
+        scheduler if there is one; they go to `train`. If it sets the seed, equal settings give
+        equal runs.
     num_epochs : int or list of int, default 20
-        A slider too; `setup` does not get it.
+        A slider too; `setup` gets it if it has a parameter of that name.
     log_loss : bool, default False
         Draw the loss on a logarithmic axis.
     **settings
@@ -39,11 +40,14 @@ def panel(setup: Callable, *, num_epochs=20, log_loss: bool = False, **settings)
     if not callable(setup):
         raise TypeError(f"setup={setup!r} cannot be called: give a function of the settings")
     stops = {name: _check_stops(name, value) for name, value in settings.items()}
+    stops["num_epochs"] = _check_stops("num_epochs", num_epochs)
+    parameters = inspect.signature(setup)
+    given = {k: v for k, v in stops.items() if k in parameters.parameters or k != "num_epochs"}
     try:
-        inspect.signature(setup).bind(**settings)
+        parameters.bind(**given)
     except TypeError as error:
         raise TypeError(f"the sliders do not fit the parameters of setup: {error}") from None
-    return Panel(setup, {**stops, "num_epochs": _check_stops("num_epochs", num_epochs)}, log_loss)
+    return Panel(setup, stops, log_loss)
 
 
 def _check_stops(name: str, value: object) -> tuple[list, object]:

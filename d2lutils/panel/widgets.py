@@ -2,6 +2,7 @@
 
 import copy
 import html
+import inspect
 import math
 import threading
 import time
@@ -50,13 +51,19 @@ class _Batches:
 def _histories(setup: Callable, settings: dict, stop: threading.Event) -> Iterator[History]:
     """Train as the settings say, and yield the history after each epoch."""
     settings = dict(settings)
-    num_epochs = settings.pop("num_epochs")
+    num_epochs = settings["num_epochs"]
+    if "num_epochs" not in inspect.signature(setup).parameters:
+        del settings["num_epochs"]
     parts = setup(**settings)
-    if not isinstance(parts, (tuple, list)) or len(parts) != 5:
-        raise TypeError("setup must return net, train_iter, valid_iter, loss, optimizer")
-    net, train_iter, valid_iter, loss, optimizer = parts
+    if not isinstance(parts, (tuple, list)) or len(parts) not in (5, 6):
+        raise TypeError(
+            "setup must return net, train_iter, valid_iter, loss, optimizer, and a scheduler if any"
+        )
+    net, train_iter, valid_iter, loss, optimizer, *scheduler = parts
+    train_iter = _Batches(train_iter, stop)
     valid_iter = None if valid_iter is None else _Batches(valid_iter, stop)
-    return epochs(net, _Batches(train_iter, stop), valid_iter, loss, optimizer, num_epochs)
+    scheduler = scheduler[0] if scheduler else None
+    return epochs(net, train_iter, valid_iter, loss, optimizer, num_epochs, scheduler=scheduler)
 
 
 def _slider(name: str, stops: list, start: object) -> dict:

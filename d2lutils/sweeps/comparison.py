@@ -26,16 +26,17 @@ class Comparison:
     num_seeds: int
 
     @property
-    def real(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
+    def verdict(self) -> str:
+        """Where the interval lies: "below" zero, "above" it, or, around it, "cannot tell"."""
+        if self.high < 0:
+            return "below"
+        return "above" if self.low > 0 else "cannot tell"
 
     def __str__(self) -> str:
-        sign = "≠ 0" if self.real else "≈ 0"
-        return (
-            f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}] {sign}"
-            f" ({self.num_seeds} seeds)"
-        )
+        sign = {"below": "< 0", "above": "> 0", "cannot tell": "?"}[self.verdict]
+        return f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}] {sign}"
+
+    __repr__ = __str__
 
 
 def compare(a, b) -> Comparison:

@@ -3,16 +3,14 @@
 import itertools
 import math
 import os
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from d2lutils.arguments import check_choice, check_int, check_number, check_seed
 from d2lutils.data import default_device
-from d2lutils.progress import shows_bars
+from d2lutils.progress import bar_of_epochs, shows_bars
 from d2lutils.sweeps import memo
 from d2lutils.sweeps.network import check_hidden, check_init, check_p
 from d2lutils.sweeps.stack import bin_edges, train_stack
@@ -36,6 +34,7 @@ def sweep(
     momentum: float = 0.0,
     optimizer: str = "sgd",
     decay: str = "l2",
+    schedule: str = "linear",
     init: str | float = "he",
     device: torch.device | str | None = None,
     progress: bool = True,
@@ -63,12 +62,14 @@ def sweep(
     num_epochs, batch_size : int, default 50 and 256
         Passes over the training images, and examples in a batch.
     lr, momentum : float, default 0.1 and 0
-        Learning rate; momentum of SGD.
+        Learning rate at the start; momentum of SGD.
     optimizer : {"sgd", "adam"}, default "sgd"
         As in ``torch.optim``.
     decay : {"l2", "decoupled"}, default "l2"
         λ times the weights added to the gradient, or taken off the weights themselves: Adam with
         "decoupled" is AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
+    schedule : {"linear", "constant"}, default "linear"
+        The learning rate falls evenly, step by step, from `lr` to 0, or stays where it is.
     init : {"he", "default"} or float, default "he"
         The starting weights, see `mlp`.
     device : torch.device or str, optional
@@ -90,7 +91,7 @@ def sweep(
         - ``valid_loss``, ``valid_accuracy``, along ``epoch`` too: on validation data after it;
         - ``final_train_loss``, ``final_train_accuracy``, ``test_loss``, ``test_accuracy``: on the
           training labels and on the 10,000 test images after the last epoch;
-        - ``gap``: ``final_train_accuracy`` less ``test_accuracy``;
+        - ``gap``: ``final_train_accuracy`` less the last ``valid_accuracy``;
         - ``weight_norm``, along ``layer`` too: Frobenius norm, biases left out;
         - ``weight_histogram``, along ``layer`` and ``bin`` too: numbers of weights between the
           ``bin_edges``, six standard deviations of the start, and beyond in the outer bins.
@@ -112,6 +113,7 @@ def sweep(
         "momentum": check_number("momentum", momentum, low=0, high=1),
         "optimizer": check_choice("optimizer", optimizer, ("sgd", "adam")),
         "decay": check_choice("decay", decay, ("l2", "decoupled")),
+        "schedule": check_choice("schedule", schedule, ("linear", "constant")),
         "init": check_init(init),
     }
     if optimizer == "adam" and momentum:
@@ -197,8 +199,7 @@ def _chunks(dims: dict[str, list], ps: list, num_hidden: int, device: torch.devi
 def _train(chunks, settings, device, result, progress) -> bool:
     """Train chunk by chunk into the Dataset; return whether all came to their end."""
     num = sum(map(len, chunks))
-    bar = tqdm(total=num * settings["num_epochs"], unit="epoch", leave=False, file=sys.stdout,
-               disable=not (progress and shows_bars()))  # fmt: skip
+    bar = bar_of_epochs(None, num * settings["num_epochs"], shown=progress and shows_bars())
     try:
         with bar:
             for chunk in chunks:

@@ -33,6 +33,9 @@ class Stack:
             self.optimizer = torch.optim.Adam(parameters, lr)
         else:
             self.optimizer = torch.optim.SGD(parameters, lr, settings["momentum"])
+        end = 0.0 if settings["schedule"] == "linear" else 1.0  # of the rate, as a share of lr
+        steps = settings["num_epochs"] * math.ceil(settings["train_size"] / settings["batch_size"])
+        self.scheduler = torch.optim.lr_scheduler.LinearLR(self.optimizer, 1.0, end, steps)
 
     def logits(self, X: torch.Tensor, uniform: Sequence[torch.Tensor] = ()) -> torch.Tensor:
         """Return logits (M, B, 10) for X (M, B, 784).
@@ -62,6 +65,7 @@ class Stack:
                 elif self.decay == "decoupled":
                     W.mul_(1 - self.optimizer.param_groups[0]["lr"] * self.lam)
         self.optimizer.step()
+        self.scheduler.step()
         return loss.detach(), (logits.argmax(-1) == y).sum(-1)
 
     @torch.no_grad()
@@ -118,7 +122,9 @@ def train_stack(
 ) -> dict[str, np.ndarray]:
     """Train networks side by side; return an array per measurement, the network first."""
     data, stack = _Data(points, settings, device), Stack(points, settings, device)
-    generators = [torch.Generator(device).manual_seed(seed) for seed in data.seeds]
+    # A stream of its own: the same seed alone would repeat the draws of the starting weights.
+    states = [np.random.SeedSequence((seed, 1)).generate_state(1).item() for seed in data.seeds]
+    generators = [torch.Generator(device).manual_seed(state) for state in states]
     widths = settings["hidden"] if any(map(torch.any, stack.p)) else ()  # () without dropout
     curves = []
     for _ in range(settings["num_epochs"]):
@@ -140,7 +146,7 @@ def train_stack(
     names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
     results = dict(zip(names, torch.stack(curves, dim=-1), strict=True))
     names = ("final_train_loss", "final_train_accuracy", "test_loss", "test_accuracy", "gap")
-    results |= zip(names, (*train, *test, train[1] - test[1]), strict=True)
+    results |= zip(names, (*train, *test, train[1] - valid[1]), strict=True)
     weights = [W.detach().flatten(1).cpu() for W in stack.weights]
     results["weight_norm"] = torch.stack([W.norm(dim=1) for W in weights], dim=1)
     results = {name: value.cpu().numpy() for name, value in results.items()}

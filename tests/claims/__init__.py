@@ -12,7 +12,7 @@ from tests.claims import (
     weight_decay,
     weight_decay_exercises,
 )
-from tests.claims.claim import SEEDS, Claim
+from tests.claims.claim import SEEDS, Claim, Measured
 
 ALL_CLAIMS = [
     *overfitting.CLAIMS,
@@ -27,4 +27,4 @@ ALL_CLAIMS = [
     *beat_dropout.CLAIMS,
 ]
 
-__all__ = ["ALL_CLAIMS", "SEEDS", "Claim"]
+__all__ = ["ALL_CLAIMS", "SEEDS", "Claim", "Measured"]

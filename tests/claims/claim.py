@@ -1,6 +1,7 @@
-"""The form of a claim, and how claims measure what their page ran."""
+"""The forms of a claim, and how claims measure what their page ran."""
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from book.pages import run_cells
 
 SEEDS = (0, 1, 2)
 page = functools.cache(run_cells)  # what cells define, executed once
+_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_UNITS = {"": 1, "%": 100, "point": 100, "points": 100}
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Claim:
     page : str
         Such as ``"weight_decay/mlp"``.
     sentence : str
-        As it stands on the page; line breaks do not matter.
+        As it stands on the page; line breaks do not matter. A number that the inequality holds
+        stands in braces: ``"it stays above {80 %}."``
     larger, smaller : callable
         From a seed to a number; cache what takes long (`functools.cache`).
     margin : float
@@ -46,6 +50,62 @@ class Claim:
                 f"margin is {self.margin} in the claim {self.sentence!r}; below 0 it would hold "
                 "with the two settings swapped, too. Give a margin of 0 or more."
             )
+
+    def check(self) -> None:
+        """Raise AssertionError if it does not hold for every seed."""
+        pairs = [(self.larger(seed), self.smaller(seed)) for seed in SEEDS]
+        assert all(larger - smaller > self.margin for larger, smaller in pairs), pairs
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A sentence of a page that states numbers, rounded, and what measures each of them.
+
+    Attributes
+    ----------
+    page : str
+        Such as ``"weight_decay/mlp"``.
+    sentence : str
+        As it stands on the page, each number in braces with its unit:
+        ``"falls to {61 %} while training reaches {97 %}"``, ``"{2.5 points} more"``.
+    values : tuple of callable
+        For each number, from a seed to what is measured: 0.61, 0.97; its mean over seeds counts.
+    within : float
+        How far a mean may be from the number said, from the spread over seeds and machines.
+
+    Raises
+    ------
+    ValueError
+        If there is not one measurement for each number.
+    """
+
+    page: str
+    sentence: str
+    values: tuple[Callable[[int], float], ...]
+    within: float
+
+    def __post_init__(self):
+        if len(self.values) != len(self.numbers) or not self.values:
+            raise ValueError(
+                f"{len(self.values)} measurements for the numbers in {self.sentence!r}"
+            )
+
+    @property
+    def numbers(self) -> list[float]:
+        """What the sentence says, as fractions of one where it says percent or points."""
+        return [number(text) for text in re.findall(r"\{(.+?)\}", self.sentence)]
+
+    def check(self) -> None:
+        """Raise AssertionError if a mean over the seeds is another number."""
+        means = [np.mean([value(seed) for seed in SEEDS]) for value in self.values]
+        assert np.allclose(means, self.numbers, rtol=0, atol=self.within), (means, self.numbers)
+
+
+def number(text: str) -> float:
+    """Return the number that prose says: ``"61 %"``, ``"-0.02"``, ``"two points"``."""
+    amount, _, unit = text.replace("−", "-").replace("%", " %").partition(" ")
+    value = _WORDS.index(amount) if amount in _WORDS else float(amount.replace(",", ""))
+    return value / _UNITS[unit.strip()]
 
 
 def curve(runs: Callable[[], xr.Dataset], metric: str, **at) -> Callable[[int], np.ndarray]:
