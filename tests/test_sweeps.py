@@ -253,7 +253,9 @@ class TestGrid:
         part = sweep(seeds=3, device="cpu", **SMALL)
         assert part.finished.squeeze().values.tolist() == [True, False, False]
         assert np.isnan(part.test_loss.sel(seed=1)).all()
-        assert capsys.readouterr().out == "Stopped: 1 of 3 networks are finished, and returned.\n"
+        assert (
+            capsys.readouterr().out == "Interrupted: 1 of 3 networks are finished, and returned.\n"
+        )
 
 
 @pytest.fixture
@@ -408,6 +410,9 @@ class TestCompare:
     def test_bad_input(self):
         with pytest.raises(ValueError, match="at least two"):
             compare([1.0], [2.0])
+        one = xarray.DataArray([1.0, 2.0], {"seed": [0, 1]}).sel(seed=0)
+        with pytest.raises(ValueError, match="a has a single seed left; give all"):
+            compare(one, one)
         with pytest.raises(ValueError, match="finite"):
             compare([1.0, np.nan], [2.0, 1.0])
 
@@ -420,6 +425,11 @@ class TestCompare:
         (dict(lam=[0.1, -0.1]), r"lam\[1\]=-0.1"),
         (dict(lam=0.1), r"lam=0.1 must be a sequence"),
         (dict(lam=[0.1, 0.1]), "twice"),
+        (dict(lam=np.array(0.1)), "lam=0.1 must be a sequence"),
+        (dict(p=[0.5, (0.5, 0.5)]), r"p=\[0.5, \(0.5, 0.5\)\] holds a value twice"),
+        (dict(seeds=2.0), "seeds=2.0 is no whole number"),
+        (dict(seeds=True), "seeds=True is no whole number"),
+        (dict(seeds="3"), "seeds='3' must be a sequence"),
         (dict(p=[1.5]), "p=1.5"),
         (dict(p=[(0.1,)]), "1 entries for 2 hidden layers"),
         (dict(p=[(0.1, float("nan"))]), r"p\[1\]=nan"),
@@ -448,6 +458,10 @@ def test_a_grid_that_cannot_fit_is_refused_before_anything_is_trained(monkeypatc
     monkeypatch.setattr(grid, "train_stack", None)
     with pytest.raises(MemoryError, match="GiB free; give a smaller hidden or batch_size"):
         sweep(seeds=100, **{**SMALL, "hidden": (100_000, 100_000)})
+
+
+def test_a_batch_larger_than_the_data_needs_no_more_than_the_data(monkeypatch):
+    sweep(seeds=np.int64(1), **{**SMALL, "batch_size": 10**9, "num_epochs": 1})
 
 
 _PEAK = """

@@ -65,7 +65,7 @@ def compare(a, b) -> Comparison:
     if len(seeds) == 2 and seeds[0] != seeds[1]:
         raise ValueError(f"a has seeds {seeds[0]}, b {seeds[1]}; compare the same seeds")
     if len(a) != len(b) or len(a) < 2:
-        raise ValueError(f"a has {len(a)} seeds, b {len(b)}; give the same ones, at least two")
+        raise ValueError(f"seeds of a: {len(a)}, of b: {len(b)}; give the same, at least two")
     differences = np.subtract(*(np.asarray(x, dtype=float) for x in (a, b)))
     mean, error = differences.mean(), differences.std(ddof=1) / math.sqrt(len(a))
     reach = stdtrit(len(a) - 1, 0.975) * error
@@ -76,6 +76,8 @@ def _per_seed(name: str, x):
     """Return `x` with its only dimension, or raise."""
     if hasattr(x, "dims"):
         x = x.squeeze([dim for dim, size in x.sizes.items() if size == 1 and dim != "seed"])
+        if x.dims == ():
+            raise ValueError(f"{name} has a single seed left; give all of them, at least two")
         if x.dims != ("seed",):
             raise ValueError(
                 f"{name} is a grid of {dict(x.sizes)}; pick one point of it, as in"

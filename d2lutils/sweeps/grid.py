@@ -82,9 +82,9 @@ def sweep(
     xarray.Dataset
         Its dimensions ``lam``, ``p`` (or ``p1``, ``p2``, … if `p` holds a number for each layer),
         ``label_noise`` and ``seed`` carry the values given: ``result.sel(lam=0.01, p=0)``. What
-        was not trained, or diverged, is NaN (0 in the histograms); ``finished`` is True where
-        training came to its end. The other settings are in ``attrs``. There are, in evaluation
-        mode if nothing else is said,
+        was not trained is NaN, and so is what diverged, from the epoch on in which its loss was no
+        longer finite (0 in the histograms); ``finished`` is True where training came to its end.
+        The other settings are in ``attrs``. There are, in evaluation mode if nothing else is said,
 
         - ``train_loss``, ``train_accuracy``, along ``epoch`` too: cross-entropy and accuracy on
           the training labels while the epoch ran, dropout active;
@@ -123,7 +123,8 @@ def sweep(
     result, chunks = _empty(dims, settings), _chunks(dims, ps, len(hidden), device)
     kept = memo.path_of(dims, ps, settings, device.type)
     if not memo.read(kept, result):
-        _check_memory(max(map(len, chunks)), settings, device)
+        num_seeds = 1 if device.type == "cpu" else len(dims["seed"])
+        _check_memory(max(map(len, chunks)), num_seeds, settings, device)
         if _train(chunks, settings, device, result, progress):
             memo.write(kept, result)
     return result
@@ -131,7 +132,7 @@ def sweep(
 
 def _check_axes(lam, p, label_noise, seeds, num_hidden: int) -> tuple[dict[str, list], list]:
     """Return the dimensions of the grid with their values, and the values of each p in them."""
-    if isinstance(seeds, int) and not isinstance(seeds, bool):
+    if not isinstance(seeds, Sequence) and np.ndim(seeds) == 0:
         seeds = range(check_int("seeds", seeds, low=1))
     checks = {
         "lam": (lam, lambda name, value: check_number(name, value, low=0)),
@@ -141,18 +142,19 @@ def _check_axes(lam, p, label_noise, seeds, num_hidden: int) -> tuple[dict[str, 
     }
     axes = {}
     for name, (values, check) in checks.items():
-        if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray, torch.Tensor)):
-            raise TypeError(f"{name}={values!r} must be a sequence, such as [{values!r}]")
         values = values.tolist() if hasattr(values, "tolist") else values
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise TypeError(f"{name}={values!r} must be a sequence, such as [{values!r}]")
         axes[name] = [check(f"{name}[{i}]", value) for i, value in enumerate(values)]
         if not axes[name]:
             raise ValueError(f"{name}={values!r} is empty; give at least one value")
-        if len(set(axes[name])) < len(axes[name]):
-            raise ValueError(f"{name}={values!r} holds a value twice; give each once")
     names, ps = ["p"], [(p,) for p in axes["p"]]
     if any(isinstance(p, tuple) for p in axes["p"]):
         names = [f"p{layer}" for layer in range(1, num_hidden + 1)]
         ps = [p if isinstance(p, tuple) else (p,) * num_hidden for p in axes["p"]]
+    for name, values in {**axes, "p": ps}.items():
+        if len(set(values)) < len(values):
+            raise ValueError(f"{name}={axes[name]!r} holds a value twice; give each once")
     dims = {"lam": axes["lam"]}
     dims |= {name: list(dict.fromkeys(p[i] for p in ps)) for i, name in enumerate(names)}
     return dims | {"label_noise": axes["label_noise"], "seed": axes["seeds"]}, ps
@@ -209,18 +211,21 @@ def _train(chunks, settings, device, result, progress) -> bool:
                     result[name].values[where] = values
                 result.finished.values[where] = True
     except KeyboardInterrupt:
-        print(f"Stopped: {result.finished.sum():d} of {num} networks are finished, and returned.")
+        finished = int(result.finished.sum())
+        print(f"Interrupted: {finished} of {num} networks are finished, and returned.")
         return False
     return True
 
 
-def _check_memory(num: int, settings: dict, device: torch.device) -> None:
+def _check_memory(num: int, num_seeds: int, settings: dict, device: torch.device) -> None:
     """Raise MemoryError before training if a chunk cannot fit, with an estimate from above."""
     widths = (784, *settings["hidden"], 10)
     weights = sum(a * b for a, b in itertools.pairwise(widths))
     copies = 4 if settings["optimizer"] == "adam" else 2 + (settings["momentum"] > 0)
-    activations = 4 * sum(widths) * max(settings["batch_size"], 1000)
-    need = 4 * num * (copies * weights + activations) + 800 * settings["train_size"]
+    batch_size = max(min(settings["batch_size"], settings["train_size"]), 1000)
+    activations = 4 * sum(widths) * batch_size
+    images = settings["train_size"] + settings["valid_size"] + 10_000  # 784 bytes and a label each
+    need = 4 * num * (copies * weights + activations) + 800 * images * num_seeds
     free = math.inf
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
