@@ -505,10 +505,13 @@ def test_a_wide_output_would_be_seen(visit):
     page = visit("en/index.html")
     assert page.evaluate(CUT) == []
     for wide in ("<pre>" + "0" * 200 + "</pre>", '<img width="2000" style="max-width:none">'):
-        page.evaluate(
-            "(wide) => { document.querySelector('.cell_output').innerHTML = wide }", wide
-        )
+        page.evaluate("(wide) => { document.querySelector('.cell_output').innerHTML = wide }", wide)
         assert page.evaluate(CUT)
+
+
+@pytest.mark.parametrize("page", BOTH)
+def test_figures_are_drawings_sharp_on_every_screen(page):
+    assert all(image["src"].endswith(".svg") for image in soup(page).select(".cell_output img"))
 
 
 @every_book_page

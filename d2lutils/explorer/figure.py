@@ -124,8 +124,12 @@ def figure(runs: Runs, start: dict[str, int], final: dict[str, Band], log: bool)
         "diverged": runs.diverged.sum("seed").values.tolist(),
         "metrics": metrics,
         "stats": {
-            name: {"label": STATS[name].format(loss=runs.loss), "digits": band.digits,
-                   "unit": band.unit, **band.packed(("mean", "spread"))}
+            name: {
+                "label": STATS[name].format(loss=runs.loss),
+                "digits": band.digits,
+                "unit": band.unit,
+                **band.packed(("mean", "spread")),
+            }
             for name, band in final.items()
         },
         "weights": _weights(runs) if "weight_norm" in runs.data else False,

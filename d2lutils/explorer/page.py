@@ -59,7 +59,6 @@ class Explorer:
             f'<script type="module">{code}</script>'
         )
 
-
     def _tables(self) -> str:
         """Return the final values, those on the test set behind a lock of their own."""
         test = {name: band for name, band in self._final.items() if name.startswith("test_")}
