@@ -29,6 +29,15 @@ WORDS = {
 EXERCISES = "d2lexercises"
 CHECK = re.compile(r"\b(?:check|grade)\(")
 CHAPTER = re.compile(CHECK.pattern + r"""\s*["'](\w+)\.""")
+# Figures are drawings, sharp on every screen, and the same in every run.
+PROFILE = BUILD / "ipython" / "profile_default" / "ipython_kernel_config.py"
+FIGURES = """
+c.InlineBackend.figure_formats = {"svg"}
+c.InlineBackend.print_figure_kwargs = {
+    "bbox_inches": "tight", "dpi": 144, "metadata": {"Date": None}  # dpi: of the images within
+}
+c.IPKernelApp.exec_lines = ["import matplotlib; matplotlib.rcParams['svg.hashsalt'] = 'book'"]
+"""
 
 
 def module_files() -> list[Path]:
@@ -38,8 +47,8 @@ def module_files() -> list[Path]:
 
 
 def digest(files: list[Path]) -> str:
-    """Return one hash of the names and the contents of files below the root."""
-    digest = hashlib.sha256()
+    """Return one hash of the names and the contents of files below the root, and how they run."""
+    digest = hashlib.sha256(FIGURES.encode())
     for path in files:
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -106,6 +115,9 @@ def run_notebooks() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the cores are taken
     # A sweep that several pages make, or a page and its tests, is computed once.
     os.environ.setdefault("D2L_SWEEPS", str(BUILD / "sweeps"))
+    PROFILE.parent.mkdir(parents=True, exist_ok=True)
+    PROFILE.write_text(FIGURES, encoding="utf-8")
+    os.environ["IPYTHONDIR"] = str(PROFILE.parents[1])
     subprocess.run([sys.executable, "-m", "d2lutils.fetch"], cwd=ROOT, check=True)
     logging.basicConfig(format="%(message)s")
     logger = logging.getLogger("notebooks")

@@ -150,11 +150,15 @@ def numbers(text):
     return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text.replace("−", "-"))]
 
 
-def assert_shown(text, values, ends=True):
-    """The text holds mean, low and high of the values, right to the digits that it shows."""
+def standard_deviation(values):
+    return np.std(values, ddof=1)
+
+
+def assert_shown(text, values, *more):
+    """The text holds the mean of the values, and more of them, right to the digits it shows."""
     shown = re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text.replace("−", "-"))
-    wanted = [float(v) for v in (np.mean(values), np.min(values), np.max(values))]
-    for number, value in zip(shown, wanted if ends else wanted[:1], strict=True):
+    wanted = [float(f(np.asarray(values))) for f in (np.mean, *more)]
+    for number, value in zip(shown, wanted, strict=True):
         mantissa, _, power = number.partition("e")
         unit = 10.0 ** (-len(mantissa.partition(".")[2]) + int(power or 0))
         assert abs(float(number) - value) <= unit / 2 * (1 + 1e-5), (text, wanted)
@@ -227,12 +231,13 @@ def test_a_sweep_is_shown_as_it_is_at_every_position(visit, name):
             "valid_accuracy": 100 * point.valid_accuracy[..., -1].astype(float),
             "test_accuracy": 100 * point.test_accuracy.astype(float),
             "gap": 100 * point.gap.astype(float),
+            "valid_loss": point.valid_loss[..., -1].astype(float),
             "test_loss": point.test_loss.astype(float),
             "norm": norm,
         }
         assert view["stats"].keys() == stats.keys()
         for key, values in stats.items():
-            assert_shown(" ".join(view["stats"][key]), values)
+            assert_shown(" ".join(view["stats"][key]), values, standard_deviation)
 
         factor = 100 if metric == "accuracy" else 1
         assert len(view["readouts"]) == runs.sizes["epoch"]
@@ -240,10 +245,11 @@ def test_a_sweep_is_shown_as_it_is_at_every_position(visit, name):
             head, *texts = re.split("training|validation", text)
             assert head == f"epoch {epoch + 1}: "
             for kind, shown in zip(("train", "valid"), texts, strict=True):
-                assert_shown(shown, factor * point[f"{kind}_{metric}"][:, epoch].astype(float))
+                values = factor * point[f"{kind}_{metric}"][:, epoch].astype(float)
+                assert_shown(shown, values, np.min, np.max)
 
         for layer, text in enumerate(view["norms"]):
-            assert_shown(text, point.weight_norm[:, layer].astype(float), ends=False)
+            assert_shown(text, point.weight_norm[:, layer].astype(float))
         for layer, path in enumerate(view["bars"]):
             share = point.weight_histogram[:, layer].sum("seed").values
             assert_bars(path, share / share.sum())
@@ -262,7 +268,7 @@ def test_runs_of_another_model_are_shown_as_they_are(visit):
                     f"{f(values[:, epoch]):.2e}" for f in (np.mean, np.min, np.max)
                 ]
         norm = [float(v.norm()) for v in w[lam]]
-        assert_shown(" ".join(view["stats"]["norm"]), norm)
+        assert_shown(" ".join(view["stats"]["norm"]), norm, standard_deviation)
         assert numbers(view["stats"]["valid_loss"][0])[0] == float(f"{curves[1][:, -1].mean():.2e}")
 
 
@@ -337,6 +343,31 @@ def test_touch_on_a_phone(visit):
     assert page.locator(".curves svg").first.bounding_box()["width"] > 300
 
 
+FOCUSED = "document.querySelector('figure > *').shadowRoot.activeElement.textContent"
+
+
+def test_curves_are_kept_beside_others(visit):
+    page = visit("one")
+    keep, clear = (page.get_by_role("button", name=name) for name in ("Keep", "Clear"))
+    line = page.locator(".curves .line.valid:not([class*=kept])")
+    first = line.get_attribute("d")
+    assert not clear.is_visible()
+    keep.click()
+    keep.click()  # the same curves again change nothing
+    slider(page).fill("2")
+    kept = page.locator(".curves .line.valid.kept0")
+    assert kept.count() == 1 and kept.get_attribute("d") == first != line.get_attribute("d")
+    assert "λ = 0, training labels: clean" in page.locator(".curves .legend").inner_text()
+    for stop in ("1", "2", "3"):  # three at most: the oldest goes
+        slider(page).fill(stop)
+        keep.click()
+    legend = page.locator(".curves .legend").inner_text()
+    assert "λ = 0," not in legend and legend.count("λ =") == 3
+    clear.click()
+    assert page.locator(".curves [class*=kept]").count() == 0 and not clear.is_visible()
+    assert page.evaluate(FOCUSED) == "Keep these curves"
+
+
 def test_keyboard(visit):
     page = visit("one")
     page.keyboard.press("Tab")
@@ -352,15 +383,25 @@ def test_keyboard(visit):
     page.keyboard.press("ArrowRight")
     assert page.locator(".land .title").text_content() == "cross-entropy after training"
     page.keyboard.press("Tab")
+    assert page.evaluate(FOCUSED) == "Keep these curves"
+    page.keyboard.press("Tab")
     page.keyboard.press("ArrowLeft")
     plot = page.locator(".curves .plot")
     assert plot.get_attribute("aria-valuenow") == "2"
     assert plot.get_attribute("aria-valuetext").startswith("epoch 2: ")
     assert plot.evaluate("(p) => getComputedStyle(p).outlineStyle") == "solid"
     page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    assert page.locator("table").is_visible()
+    assert not page.locator("dl .test_accuracy, div.test_accuracy").is_visible()
     settled(page)
+    assert "test accuracy" not in page.locator(".status").text_content()
+    page.keyboard.press("Enter")
+    assert page.locator("div.test_accuracy").is_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.locator("table").first.is_visible()
+    slider(page).fill("2")
+    settled(page)
+    assert page.locator("div.test_accuracy").is_visible()
     assert "test accuracy" in page.locator(".status").text_content()
 
 
@@ -519,8 +560,12 @@ def test_hostile_words_are_shown_as_text(visit):
 def test_without_javascript_caption_and_table_are_there(visit):
     page = visit("one", java_script_enabled=False)
     assert page.locator("figcaption").inner_text().startswith("784-8-10, 1,000 training images")
-    page.locator("summary").click()
-    assert page.locator("tbody tr").count() == 8
+    page.locator("summary").first.click()
+    assert page.locator("tbody tr").count() == 16  # eight rows, and eight on the test set
+    tables = page.locator("table")
+    assert tables.first.is_visible() and not tables.last.is_visible()
+    page.locator("summary").last.click()
+    assert tables.last.is_visible()
 
 
 def test_a_move_makes_no_elements_and_takes_no_time(visit):

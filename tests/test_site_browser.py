@@ -483,6 +483,37 @@ def test_a_phone_never_scrolls_sideways(unfolded):
     assert unfolded.evaluate(wide) == []
 
 
+# What a cell puts out that is wider than its block, so that the reader sees a part of it.
+CUT = """() => [...document.querySelectorAll(".cell_output, .cell_output *")].filter((box) => {
+    const inside = box.parentElement.getBoundingClientRect(), own = box.getBoundingClientRect();
+    return box.clientWidth && box.checkVisibility() &&
+        (box.scrollWidth > box.clientWidth + 1 || own.right > inside.right + 1);
+}).map((box) => box.outerHTML.slice(0, 200))"""
+
+
+@every_page
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_output_is_cut(tab, width):
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.wait_for_timeout(100)
+    cut = tab.evaluate(CUT)
+    tab.set_viewport_size(DESKTOP)
+    assert cut == []
+
+
+def test_a_wide_output_would_be_seen(visit):
+    page = visit("en/index.html")
+    assert page.evaluate(CUT) == []
+    for wide in ("<pre>" + "0" * 200 + "</pre>", '<img width="2000" style="max-width:none">'):
+        page.evaluate("(wide) => { document.querySelector('.cell_output').innerHTML = wide }", wide)
+        assert page.evaluate(CUT)
+
+
+@pytest.mark.parametrize("page", BOTH)
+def test_figures_are_drawings_sharp_on_every_screen(page):
+    assert all(image["src"].endswith(".svg") for image in soup(page).select(".cell_output img"))
+
+
 @every_book_page
 def test_code_shows_84_characters(tab):
     room = tab.evaluate("""() => [...document.querySelectorAll(".cell_input pre")].map(pre => {

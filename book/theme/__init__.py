@@ -56,7 +56,7 @@ def tidy(soup, images, words):
             image["loading"] = "lazy"
         if not image.has_attr("width"):  # the page keeps still as it loads
             width, height = imagesize.get(images[Path(image["src"]).name])
-            image["width"], image["height"] = str(width), str(height)
+            image["width"], image["height"] = str(round(width)), str(round(height))
 
 
 def translate_alternatives(soup, page):

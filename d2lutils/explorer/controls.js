@@ -2,6 +2,8 @@
 import { format } from "./numbers.js";
 import { html, set } from "./svg.js";
 
+const MOST = 3; // curves that are kept
+
 export class Controls {
   constructor(panel, runs, go) {
     Object.assign(this, { runs, go, switches: panel.querySelector(".switches"), radios: [] });
@@ -15,6 +17,7 @@ export class Controls {
     });
     this.choice("label_noise", runs.words.labels, runs.noise.labels.map((label) => label[runs.language]));
     this.choice("metric", runs.words.show, runs.metricNames.map((metric) => runs.name(metric)));
+    this.keeping(runs);
   }
 
   /** Add a switch, if there is something to choose. */
@@ -29,7 +32,21 @@ export class Controls {
     this.switches.append(html("fieldset", {}, html("legend", {}, title), html("div", {}, ...labels)));
   }
 
+  /** Buttons that keep the curves of a setting beside those of the next, and let them go. */
+  keeping(runs) {
+    const { words } = runs;
+    const button = (text, onclick) => Object.assign(html("button", { type: "button" }, text), { onclick });
+    this.keep = button(words.keep, () => {
+      const { state } = this, others = state.kept.filter((old) => runs.point(old) !== runs.point(state));
+      this.go({ kept: [...others, { ...state, kept: [] }].slice(-MOST) });
+    });
+    this.clear = button(words.clear, () => { this.go({ kept: [] }); this.keep.focus(); });
+    this.switches.append(html("div", { class: "keeping" }, this.keep, this.clear));
+  }
+
   update({ state, place }) {
+    this.state = state;
+    this.clear.hidden = !state.kept.length;
     this.sliders.forEach(({ input, output }, k) => {
       input.value = place[k];
       set(input, { "aria-valuetext": this.runs.axisText(k, place[k]) });
@@ -39,32 +56,37 @@ export class Controls {
   }
 }
 
-/** The final values of a point, with their range over the seeds. */
+/** The final values of a point, with their spread over the seeds; those on the test set stay closed
+ *  until somebody opens them. */
 export class FinalNumbers {
   constructor(panel, runs) {
-    Object.assign(this, { runs, setting: panel.querySelector(".setting") });
+    Object.assign(this, { runs, setting: panel.querySelector(".setting"), lock: panel.querySelector("details") });
+    const [open, closed] = panel.querySelectorAll("dl");
     this.rows = Object.entries(runs.stats).map(([name, stat]) => {
-      const value = html("dd", {}), range = html("dd", { class: "range" });
-      const label = html("dt", {}, stat.label[runs.language]);
-      panel.querySelector("dl").append(html("div", { class: name }, label, value, range));
-      return { stat, value, range };
+      const value = html("dd", {}), spread = html("dd", { class: "spread" });
+      const label = html("dt", {}, stat.label[runs.language]), test = name.startsWith("test_");
+      (test ? closed : open).append(html("div", { class: name }, label, value, spread));
+      return { stat, value, spread, test };
     });
+    this.lock.querySelector("summary").textContent = runs.words.test;
+    this.lock.querySelector("p").textContent = runs.words.cost;
+    if (!closed.children.length) this.lock.remove();
   }
 
   update({ state, place, point, lack }) {
-    const { runs } = this, noise = runs.noise.labels[state.label_noise]?.[runs.language];
-    this.setting.textContent = runs.setting(place) + (noise ? `, ${runs.words.labels}: ${noise}` : "");
-    for (const { stat, value, range } of this.rows) {
-      const known = !Number.isNaN(stat.mean[point]);
-      const [low, high] = [stat.low[point], stat.high[point]].map((v) => format(v, stat.digits));
+    const { runs } = this;
+    this.setting.textContent = runs.settingWithLabels(state, place);
+    for (const { stat, value, spread } of this.rows) {
+      const known = !Number.isNaN(stat.mean[point]), deviation = stat.spread[point];
       value.textContent = known ? runs.text(stat, stat.mean[point]) : lack[0];
-      range.textContent = known ? `${low} … ${high}` : lack[1] ?? "";
+      const told = Number.isNaN(deviation) ? "" : `± ${format(deviation, stat.digits)}`;
+      spread.textContent = known ? told : lack[1] ?? "";
     }
   }
 
   /** The same for a screen reader. */
   spoken(point) {
-    return this.rows.map(({ stat }) =>
+    return this.rows.filter(({ test }) => !test || this.lock.open).map(({ stat }) =>
       `${stat.label[this.runs.language]} ${this.runs.text(stat, stat.mean[point])}`).join(", ");
   }
 }

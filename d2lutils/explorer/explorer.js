@@ -14,7 +14,8 @@ const SKELETON = `<div class="controls"><div class="sliders"></div><div class="s
 <p class="readout"></p></div>
 <div class="panel land"><p class="title"></p><p class="legend"></p>
 <div class="plot" role="img"><svg></svg></div></div>
-<div class="panel numbers"><p class="title setting"></p><dl></dl></div>
+<div class="panel numbers"><p class="title setting"></p><dl></dl>
+<details><summary></summary><p></p><dl></dl></details></div>
 <div class="panel weights"><p class="title"></p><p class="legend"></p>
 <div class="plot" role="img"><svg></svg></div></div>
 </div><p class="status" role="status"></p>`;
@@ -28,6 +29,7 @@ export class Explorer {
     const root = html("div", { class: "root", lang: language }), go = (change) => this.go(change);
     root.innerHTML = SKELETON;
     const part = (name) => root.querySelector(`.${name}`);
+    part("panels").classList.toggle("mapped", !!runs.second);
     Object.assign(this, { host, runs, root, state: runs.start, width: 0, status: part("status") });
     this.address = new Address(figure, runs);
     this.numbers = new FinalNumbers(part("numbers"), runs);
@@ -53,7 +55,8 @@ export class Explorer {
   go(change) {
     const before = this.state;
     this.state = { ...before, ...change };
-    if (before.label_noise === this.state.label_noise && before.metric === this.state.metric) this.update();
+    const same = (key) => before[key] === this.state[key];
+    if (["label_noise", "metric", "kept"].every(same)) this.update();
     else this.frame();
     clearTimeout(this.later);
     this.later = setTimeout(() => {
@@ -73,7 +76,7 @@ export class Explorer {
     };
   }
 
-  /** Draw what a slider does not move: axes, the U-curve, the map. */
+  /** Draw what a slider does not move: axes, kept curves, the U-curve, the map. */
   frame() {
     const view = this.view();
     for (const panel of this.framed) panel.frame(view);

@@ -19,12 +19,12 @@ ACCURACY = Text("accuracy", "准确率")
 STATS = {
     "train_accuracy": Text("training accuracy", "训练准确率"),
     "valid_accuracy": Text("validation accuracy", "验证准确率"),
-    "test_accuracy": Text("test accuracy", "测试准确率"),
-    "gap": Text("gap, training − test", "差距（训练 − 测试）"),
-    "test_loss": Text("test cross-entropy", "测试交叉熵"),
-    "train_loss": Text("training loss, last epoch", "训练损失（最后一轮）"),
-    "valid_loss": Text("validation loss", "验证损失"),
+    "gap": Text("gap, training − validation", "差距（训练 − 验证）"),
+    "train_loss": Text("training {loss}, last epoch", "训练{loss}（最后一轮）"),
+    "valid_loss": Text("validation {loss}", "验证{loss}"),
     "norm": Text("‖w‖", "‖w‖"),
+    "test_accuracy": Text("test accuracy", "测试准确率"),
+    "test_loss": Text("test {loss}", "测试{loss}"),
 }
 NONE, PERCENT, POINTS = Text("", ""), Text("%", "%"), Text("points", "个百分点")
 CLEAN, NOISY = Text("clean", "干净"), Text("{percent} % random", "{percent}% 随机")
@@ -33,9 +33,9 @@ _SUBSCRIPTS = str.maketrans("0123456789_", "₀₁₂₃₄₅₆₇₈₉ ")  #
 
 @dataclass(frozen=True)
 class Band:
-    """Mean, lowest and highest value over the seeds, and how to write them."""
+    """Mean, lowest and highest value over the seeds, their spread, and how to write them."""
 
-    values: np.ndarray  # (3, points, …), in the unit that is shown, NaN where there is nothing
+    values: np.ndarray  # (4, points, …), in the unit that is shown, NaN where there is nothing
     digits: int | None  # after the point; None stands for three significant ones
     unit: Text
 
@@ -50,7 +50,12 @@ class Band:
             data[name].astype(float).where(known),
             (data.finished & ~known).any("seed"),
         )
-        bands = [f("seed").where(~diverged) for f in (array.mean, array.min, array.max)]
+        # Of a single seed there is no standard deviation: NaN.
+        spread = xr.zeros_like(array).std("seed") * np.nan
+        if data.sizes["seed"] > 1:
+            spread = array.std("seed", ddof=1)
+        bands = [array.mean("seed"), array.min("seed"), array.max("seed"), spread]
+        bands = [band.where(~diverged) for band in bands]
         values = np.stack([band.values for band in bands])
         if "accuracy" in name or name == "gap":
             return cls(100 * values, 1, POINTS if name == "gap" else PERCENT)
@@ -60,25 +65,26 @@ class Band:
         size = math.floor(math.log10(np.median(typical))) if typical.size else 0
         return cls(values, min(max(2 - size, 0), 6), NONE)
 
-    def packed(self, digits: int | None = None) -> dict[str, list]:
-        """Return the values, rounded, with None where there is nothing to show."""
+    def packed(self, names: tuple[str, ...], digits: int | None = None) -> dict[str, list]:
+        """Return what is named of the values, rounded, with None where there is nothing."""
         digits = self.digits if digits is None else digits
         if digits is None:
             rounded = np.vectorize(lambda value: float(f"{value:.2e}"))(self.values)
         else:
             rounded = np.round(self.values, digits) + 0.0  # no -0
         rounded = np.where(np.isnan(rounded), None, rounded).tolist()
-        return dict(zip(("mean", "low", "high"), rounded, strict=True))
+        values = dict(zip(("mean", "low", "high", "spread"), rounded, strict=True))
+        return {name: values[name] for name in names}
 
     def text(self, point: int) -> str:
-        """Return mean ± half the range of one point."""
-        mean, low, high = self.values[:, point]
-        if not math.isfinite(mean):
-            return "–"
-        if self.digits is None:
-            return f"{number(mean, 3)} ± {number((high - low) / 2, 2)}"
-        text = f"{mean:.{self.digits}f} ± {(high - low) / 2:.{self.digits}f}"
-        return text.replace("-", "−")
+        """Return mean ± standard deviation of one point; the mean alone of a single seed."""
+        written = [
+            number(value, digits) if self.digits is None else f"{value:.{self.digits}f}"
+            for value, digits in zip(self.values[[0, 3], point], (3, 2), strict=True)
+            if math.isfinite(value)
+        ]
+        text = " ± ".join(written) or "–"
+        return text if self.digits is None else text.replace("-", "−")  # 1e-4 keeps its hyphen
 
 
 def final_values(runs: Runs, log: bool) -> dict[str, Band]:
@@ -88,7 +94,7 @@ def final_values(runs: Runs, log: bool) -> dict[str, Band]:
     if "weight_norm" in last:
         last["norm"] = np.sqrt((last.weight_norm.astype(float) ** 2).sum("layer", skipna=False))
     if "test_loss" in last:  # one loss is enough
-        last = last.drop_vars(["train_loss", "valid_loss"])
+        last = last.drop_vars("train_loss")
     return {name: Band.of(name, last, log) for name in STATS if name in last}
 
 
@@ -105,7 +111,8 @@ def figure(runs: Runs, start: dict[str, int], final: dict[str, Band], log: bool)
                 key: Band.of(f"{name}_{metric}", runs.data, log) for key, name in names.items()
             }
             digits, unit = bands["valid"].digits, bands["valid"].unit  # the same for all
-            numbers = {key: band.packed(digits) for key, band in bands.items()}
+            ends = ("mean", "low", "high")
+            numbers = {key: band.packed(ends, digits) for key, band in bands.items()}
             metrics[metric] = {"label": label, "digits": digits, "unit": unit, **numbers}
     return {
         "axes": [axis(key, runs.label, values) for key, values in runs.axes.items()],
@@ -117,7 +124,12 @@ def figure(runs: Runs, start: dict[str, int], final: dict[str, Band], log: bool)
         "diverged": runs.diverged.sum("seed").values.tolist(),
         "metrics": metrics,
         "stats": {
-            name: {"label": STATS[name], "digits": band.digits, "unit": band.unit, **band.packed()}
+            name: {
+                "label": STATS[name].format(loss=runs.loss),
+                "digits": band.digits,
+                "unit": band.unit,
+                **band.packed(("mean", "spread")),
+            }
             for name, band in final.items()
         },
         "weights": _weights(runs) if "weight_norm" in runs.data else False,
@@ -157,5 +169,5 @@ def _weights(runs: Runs) -> dict:
         "edges": [[float(f"{e[0]:.4g}"), float(f"{e[-1]:.4g}")] for e in data.bin_edges.values],
         "share": share.transpose("point", "layer", "bin").values.tolist(),
         "digits": norm.digits,
-        "norm": norm.packed()["mean"],
+        **norm.packed(("mean",)),
     }

@@ -8,12 +8,17 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from d2lutils.explorer.figure import AXES, NONE, STATS, Band
+from d2lutils.explorer.figure import AXES, NONE, Band
 from d2lutils.words import Text
 
 TABLE = Text("The final values as a table", "以表格查看最终数值")
 WITH_UNIT = Text("{name} ({unit})", "{name} ({unit})")
-MEAN = Text("mean ± half the range over seeds", "均值 ± 各随机种子极差的一半")
+MEAN = Text("mean ± standard deviation over seeds", "均值 ± 各随机种子的标准差")
+TEST = Text("Open the test set", "打开测试集")
+COST = Text(
+    "Choose first: once you have seen these numbers, you can no longer choose by them honestly.",
+    "请先选定再打开：看过这些数值之后，就不能再凭它们来公正地做选择了。",
+)
 # Joined to one module, since a page that is opened as a file may not load any.
 PARTS = "words numbers svg axes runs curves final map weights controls address explorer element"
 
@@ -47,12 +52,26 @@ class Explorer:
             f'<script type="application/json">{data}</script></{tag}>'
             # HTML wants a figcaption first or last, and alone it names the figure.
             f"<details><summary>{TABLE.html()}</summary>"
-            f'<div style="overflow-x:auto" tabindex="0">{_table(self.data, self._final)}</div>'
-            "</details>"
+            f"{self._tables()}</details>"
             f'<figcaption style="color:inherit;font:inherit;font-size:.9em;'
             f'margin:0;padding:0;text-align:start">'
             f"{self._caption.html()}</figcaption></figure>\n"
             f'<script type="module">{code}</script>'
+        )
+
+    def _tables(self) -> str:
+        """Return the final values, those on the test set behind a lock of their own."""
+        test = {name: band for name, band in self._final.items() if name.startswith("test_")}
+        rest = {name: band for name, band in self._final.items() if name not in test}
+        tables = [
+            f'<div style="overflow-x:auto" tabindex="0">{_table(self.data, part)}</div>'
+            for part in (rest, test)
+        ]
+        if not test:
+            return tables[0]
+        return (
+            f"{tables[0]}<details><summary>{TEST.html()}</summary>"
+            f"<p>{COST.html()}</p>{tables[1]}</details>"
         )
 
 
@@ -63,8 +82,8 @@ def _table(data: dict, final: dict[str, Band]) -> str:
         axes.insert(0, (AXES["label_noise"], data["noise"]["values"]))
     head = [label for label, _ in axes]
     for name, band in final.items():
-        with_unit = WITH_UNIT.format(name=STATS[name], unit=band.unit)
-        head.append(with_unit if band.unit != NONE else STATS[name])
+        label = data["stats"][name]["label"]
+        head.append(WITH_UNIT.format(name=label, unit=band.unit) if band.unit != NONE else label)
     rows = []
     for point, setting in enumerate(itertools.product(*(values for _, values in axes))):
         cells = [f'<th scope="row">{html.escape(value)}</th>' for value in setting]

@@ -20,7 +20,7 @@ export class Runs {
     this.choices = this.axes.map(({ key, values }) => ({ key, texts: values }));
     if (this.noise.values.length) this.choices.push({ key: "label_noise", texts: this.noise.values });
     this.choices.push({ key: "metric", texts: this.metricNames });
-    this.start.metric = 0;
+    Object.assign(this.start, { metric: 0, kept: [] });
   }
 
   /** Where the sliders stand. */
@@ -34,6 +34,12 @@ export class Runs {
   axisText(k, i) { return `${this.axes[k].symbol} = ${this.axes[k].values[i]}`; }
 
   setting(place) { return this.axes.map((_, k) => this.axisText(k, place[k])).join(", "); }
+
+  /** The same with what the training labels are, where that is a switch. */
+  settingWithLabels(state, place = this.place(state)) {
+    const labels = this.noise.labels[state.label_noise]?.[this.language];
+    return this.setting(place) + (labels ? `, ${this.words.labels}: ${labels}` : "");
+  }
 
   /** A number of a metric or a final value, with its unit. */
   text({ digits, unit }, value) {

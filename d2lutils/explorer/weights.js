@@ -29,8 +29,8 @@ export class Weights {
   }
 
   update({ state, point }) {
-    const { runs } = this, { share, norm, digits } = runs.weights, first = runs.point(state, [0, 0]);
-    const norms = norm[point].map((v) => `‖w‖ = ${runs.text({ digits }, v)}`);
+    const { runs } = this, { share, mean, digits } = runs.weights, first = runs.point(state, [0, 0]);
+    const norms = mean[point].map((v) => `‖w‖ = ${runs.text({ digits }, v)}`);
     this.layers.forEach(({ bars, before, norm, base, height, bin }, layer) => {
       const now = share[point][layer], then = share[first][layer], most = Math.max(...now, ...then, 1);
       for (const [path, values] of [[bars, now], [before, then]]) {

@@ -18,6 +18,13 @@ export const WORDS = {
   reference: { en: "outline: {setting}", zh: "轮廓线：{setting}" },
   diverged: { en: "diverged", zh: "发散" },
   ofSeeds: { en: "{n} of {seeds} seeds", zh: "{seeds} 个随机种子中有 {n} 个" },
+  test: { en: "Open the test set", zh: "打开测试集" },
+  cost: {
+    en: "Choose first: once you have seen these numbers, you can no longer choose by them honestly.",
+    zh: "请先选定再打开：看过这些数值之后，就不能再凭它们来公正地做选择了。",
+  },
+  keep: { en: "Keep these curves", zh: "保留这组曲线" },
+  clear: { en: "Clear kept curves", zh: "清除保留的曲线" },
   missing: { en: "not trained", zh: "未训练" },
 };
 
