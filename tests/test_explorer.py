@@ -225,6 +225,15 @@ class TestWhatIsMissing:
             False
         ] * 4
 
+    def test_an_interrupted_sweep_says_how_much_of_it_there_is(self):
+        page = explore(with_gaps())._repr_html_()
+        trained = int(with_gaps().finished.sum())
+        assert f" {trained} of {with_gaps().finished.size} networks are finished." in page
+        assert "networks are finished" not in explore(one_d())._repr_html_()
+        nothing = one_d().assign(finished=xr.zeros_like(one_d().finished))
+        with pytest.raises(ValueError, match="no network of the sweep is finished"):
+            explore(nothing)
+
     def test_a_mean_is_one_over_the_seeds_that_are_finished(self):
         runs = one_d()
         runs["finished"] = runs.finished & ~((runs.lam == 0) & (runs.seed == 1))
@@ -232,6 +241,26 @@ class TestWhatIsMissing:
         value = float(runs.test_loss.sel(lam=0, p=0, label_noise=0, seed=0))
         stat = sent(explore(runs))["stats"]["test_loss"]
         assert stat["mean"][0] == pytest.approx(value, abs=0.01)
+
+
+class TestSettings:
+    def test_come_back_from_a_file_with_one_hidden_layer(self):
+        runs = one_d()
+        runs.attrs["hidden"] = np.int64(8)
+        assert "784-8-10, 1,000 training images" in explore(runs)._repr_html_()
+
+    def test_that_went_lost_are_not_told(self):
+        runs = one_d()
+        runs.attrs = {}
+        assert 'lang="en">8 settings, 2 seeds' in explore(runs)._repr_html_()
+
+    def test_start_and_label_of_another_kind_are_refused(self):
+        with pytest.raises(TypeError, match='start=0.01 must be a mapping, such as {"lam": 0.3'):
+            explore(one_d(), start=0.01)
+        with pytest.raises(TypeError, match="label=3 must be a string"):
+            explore(histories(), label=3)
+        with pytest.raises(ValueError, match="varies nothing; an explorer moves between settings"):
+            explore(one_d().isel(lam=[0], label_noise=[0]))
 
 
 class TestHistories:

@@ -18,6 +18,9 @@ CAPTION = Text(
     "{about}{points} 种设置，{seeds} 个随机种子，{epochs} 轮。"
     "曲线为均值，色带为各随机种子的最低值到最高值。",
 )
+UNFINISHED = Text(
+    " {finished} of {all} networks are finished.", "{all} 个网络中有 {finished} 个已训练完毕。"
+)
 
 
 def explore(
@@ -74,7 +77,12 @@ def explore(
             f"runs is a {type(runs).__name__}; give what sweep() returned, or a mapping from λ to"
             " Histories"
         )
+    if label is not None and not isinstance(label, str):
+        raise TypeError(f"label={label!r} must be a string, such as 'k'")
     values = found.axes | ({"label_noise": found.switch} if found.switch else {})
+    if start is not None and not isinstance(start, Mapping):
+        example = ", ".join(f'"{key}": {stops[-1]:g}' for key, stops in values.items())
+        raise TypeError(f"start={start!r} must be a mapping, such as {{{example}}}")
     start = {key: stops[0] for key, stops in values.items()} | dict(start or {})
     for key, value in start.items():
         if value not in values.get(key, ()):
@@ -82,5 +90,9 @@ def explore(
     places = {key: values[key].index(value) for key, value in start.items()}
     points, seeds, epochs = found.data.train_loss.shape
     caption = CAPTION.format(about=found.about, points=points, seeds=seeds, epochs=epochs)
+    finished = int(found.data.finished.sum())
+    if finished < points * seeds:
+        lack = UNFINISHED.format(finished=finished, all=points * seeds)
+        caption = Text(caption.en + lack.en, caption.zh + lack.zh)
     final = final_values(found, log)
     return Explorer(figure(found, places, final, log), final, caption)

@@ -65,9 +65,13 @@ def of_sweep(sweep: xr.Dataset) -> Runs:
     sliders = [key for key in varies if key != "label_noise"] or varies
     if not 1 <= len(sliders) <= 2:
         raise ValueError(
-            f"the sweep varies {', '.join(sliders) or 'nothing'}; an explorer has one or two"
-            " sliders: pick a value of the others, as in explore(runs.sel(lam=0.01))"
+            f"the sweep varies {', '.join(sliders)}; an explorer has one or two sliders: pick a"
+            " value of the others, as in explore(runs.sel(lam=0.01))"
+            if sliders
+            else "the sweep varies nothing; an explorer moves between settings: train several"
         )
+    if not sweep.finished.astype(bool).any():
+        raise ValueError("no network of the sweep is finished; train it again, to the end")
     order = [key for key in varies if key not in sliders] + sliders[::-1]
     data = sweep.isel({key: 0 for key in grid if key not in varies}).sortby(order)
     return Runs(
@@ -75,11 +79,17 @@ def of_sweep(sweep: xr.Dataset) -> Runs:
         switch=data["label_noise"].values.tolist() if order[0] not in sliders else [],
         data=data.stack(point=order, create_index=False).transpose("point", "seed", ...),
         loss=CROSS_ENTROPY,
-        about=OF_SWEEP.format(
-            widths="-".join(map(str, (784, *sweep.attrs["hidden"], 10))),
-            images=f"{sweep.attrs['train_size']:,}",
-        ),
+        about=_about(sweep.attrs),
     )
+
+
+def _about(settings: Mapping) -> Text:
+    """Say what was trained; nothing if the settings went lost on the way, as in a sum of sweeps."""
+    if "hidden" not in settings or "train_size" not in settings:
+        return Text("", "")
+    hidden = np.atleast_1d(settings["hidden"])  # a file keeps a list of one width as a number
+    widths = "-".join(str(int(width)) for width in (784, *hidden, 10))
+    return OF_SWEEP.format(widths=widths, images=f"{settings['train_size']:,}")
 
 
 def of_histories(
