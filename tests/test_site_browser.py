@@ -235,6 +235,19 @@ def test_a_page_says_what_it_is(site, page):
     assert all(len(image["alt"]) >= shortest for image in html.select("article img"))
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_label_is_a_piece_of_a_program(page):
+    """What a template or a cell shows by accident: an object's address, a variable not filled in."""
+    shown = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+    for code in shown.select("script, style, .cell_input, code"):
+        code.decompose()
+    labels = [shown.get_text(" ")]
+    for element in shown.find_all(True):
+        labels += [v for k, v in element.attrs.items() if isinstance(v, str) and k != "style"]
+    accident = re.compile(r"object at 0x|<built-in|<function|<bound method|\{\{|\bundefined\b")
+    assert not [label[:100] for label in labels if accident.search(label)]
+
+
 def test_titles_and_descriptions_are_unlike_each_other(site):
     pages = [soup(page) for page in BOTH]
     for texts in (
