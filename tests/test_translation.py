@@ -24,7 +24,7 @@ HEADING = re.compile(r"^#+ ", re.MULTILINE)
 TERM = re.compile(r"^\| ([^|（]+)(?:（\w+）)? \| ([A-Za-z][^|]*?) \|$", re.MULTILINE)
 # Words of the glossary that everyday English uses for other things too.
 EVERYDAY = {"activation", "bias", "check", "curve", "kernel", "memorize", "network", "panel"}
-EVERYDAY |= {"penalty", "solution", "dropout"}
+EVERYDAY |= {"penalty", "solution", "dropout", "run", "setting", "above", "below", "gap"}
 
 
 def english(path):

@@ -2,43 +2,69 @@
 
 import functools
 
-import numpy as np
-
 import d2lutils as d2l
-from tests.claims.claim import Claim, curve, end, page
+from tests.claims.claim import SEEDS, Claim, Measured, curve, end, page
 
 _PAGE = "dropout/exercises"
-_T = 2.776  # two-sided 95% of Student's t with four degrees of freedom
+_NONE, _LOW_HIGH, _HIGH_LOW = (0, 0), (0.2, 0.5), (0.5, 0.2)
 
 
-def _result(cell):
-    """Return a function that runs the sweep of a cell."""
-    return lambda: page(_PAGE, "imports", "settings", cell)["result"]
+def _plain():
+    return page(_PAGE, "imports", "settings", "swap")["result"]
 
 
-def _swap(p1, p2):
-    """Validation accuracy after the last epoch."""
-    return end(_result("swap"), "valid_accuracy", p1=p1, p2=p2)
+def _decayed():
+    """Validation accuracy with λ = 0.02, under the name that it has in a sweep."""
+    cells = ("imports", "settings", "swap", "long", "together")
+    return page(_PAGE, *cells)["decayed"].to_dataset(name="valid_accuracy")
 
 
-def _swap_difference():
-    pairs = [(_swap(0.2, 0.6)(seed), _swap(0.6, 0.2)(seed)) for seed in range(5)]
-    return np.array([low_high - high_low for low_high, high_low in pairs])
+def _end(p, metric="valid_accuracy", runs=_plain):
+    """The metric after the last epoch."""
+    return end(runs, metric, p1=p[0], p2=p[1])
 
 
-def _long(metric, p):
+def _gain(p, runs=_plain):
+    """What a setting adds to training with neither dropout nor decay."""
+    return lambda seed: _end(p, runs=runs)(seed) - _end(_NONE)(seed)
+
+
+def _swap(seed):
+    return _end(_HIGH_LOW)(seed) - _end(_LOW_HIGH)(seed)
+
+
+def _interval(difference):
+    """The interval of a difference over the seeds."""
+    return d2l.compare([difference(seed) for seed in SEEDS], [0] * len(SEEDS))
+
+
+def _curve(metric, p):
     """Validation loss or accuracy, epoch by epoch."""
-    return curve(_result("long"), f"valid_{metric}", p=p)
+    return curve(_plain, f"valid_{metric}", p1=p[0], p2=p[1])
 
 
-def _minimum(seed, p):
-    """The number of epochs with the lowest validation loss."""
-    return _long("loss", p)(seed).argmin() + 1
+def _best_epoch(p):
+    """With the lowest mean validation loss, from 1, as on the page."""
+    return 1 + sum(_curve("loss", p)(seed) for seed in SEEDS).argmin()
 
 
-def _rise(seed, p):
-    losses = _long("loss", p)(seed)
-    return losses[-1] - losses.min()
+def _best(metric, p):
+    """The metric after that epoch."""
+    return lambda seed: _curve(metric, p)(seed)[_best_epoch(p) - 1]
+
+
+def _lead_at_best(metric):
+    return lambda seed: _best(metric, _HIGH_LOW)(seed) - _best(metric, _NONE)(seed)
+
+
+def _room_for_zero(metric):
+    """How far inside the interval of that difference zero lies."""
+
+    def measure(_):
+        interval = _interval(_lead_at_best(metric))
+        return min(interval.high, -interval.low)
+
+    return measure
 
 
 @functools.cache
@@ -59,83 +85,138 @@ def _smallest_lead(seed):
     )
 
 
+def _largest_ratio(seed):
+    """Of the second layer's variance, with dropout to without, over the four epochs."""
+    rows = zip(_variances(seed, 0.5), _variances(seed, 0), strict=True)
+    return max(noisy[1] / plain[1] for noisy, plain in rows)
+
+
 def _smallest_growth(seed):
     """Of the second layer's variance, from the first to the last measurement."""
     return min(_variances(seed, p)[-1][1] - _variances(seed, p)[0][1] for p in (0, 0.5))
 
 
 def _interaction(seed):
-    none, dropout, decay, both = (
-        end(_result("together"), "valid_accuracy", lam=lam, p=p)(seed)
-        for lam, p in ((0, 0), (0, 0.4), (0.03, 0), (0.03, 0.4))
+    dropout, decay, both = (
+        _end(p, runs=runs)(seed)
+        for runs, p in ((_plain, _HIGH_LOW), (_decayed, _NONE), (_decayed, _HIGH_LOW))
     )
-    return (both - dropout) - (decay - none)
+    return (both - dropout) - (decay - _end(_NONE)(seed))
 
 
-_MINIMUM = "Without dropout the validation loss has its minimum early and climbs afterwards"
-_LATER = "With dropout the minimum comes later, and the loss rises much less after it."
+SWAP = [
+    Measured(
+        _PAGE,
+        "(0.2, 0.5) gains {10.7 points} and (0.5, 0.2) gains {13.1 points}",
+        (_gain(_LOW_HIGH), _gain(_HIGH_LOW)),
+        within=0.012,  # spread over seeds .001 to .002 here, .010 between draws of the images
+    ),
+    Measured(
+        _PAGE,
+        "(0.2, 0.5) ends {2.4 points} *below* (0.5, 0.2)",
+        (_swap,),
+        within=0.01,  # spread over seeds .003
+    ),
+    Claim(_PAGE, "in each of the three seeds", _end(_HIGH_LOW), _end(_LOW_HIGH), margin=0.01),
+    Claim(
+        _PAGE, "the interval lies below zero.", lambda seed: _interval(_swap).low, lambda seed: 0
+    ),
+    Measured(
+        _PAGE,
+        "Without dropout the training accuracy is {96 %}, with (0.2, 0.5) it is {73 %}, with (0.5,"
+        " 0.2) only {66 %}.",
+        tuple(_end(p, "final_train_accuracy") for p in (_NONE, _LOW_HIGH, _HIGH_LOW)),
+        within=0.015,  # spread over seeds up to .015
+    ),
+]
 
-CLAIMS: list[Claim] = [
+EPOCHS = [
     Claim(
         _PAGE,
-        "At these settings (0.2, 0.6) is worth several points of validation accuracy.",
-        larger=_swap(0.2, 0.6),
-        smaller=_swap(0, 0),
-        margin=0.02,
+        "Without dropout the validation loss is lowest around epoch 12",
+        lambda seed: 25,
+        lambda seed: _best_epoch(_NONE),
+    ),
+    Measured(
+        _PAGE,
+        "climbs from {1.02} to {1.31} afterwards",
+        (_best("loss", _NONE), _end(_NONE, "valid_loss")),
+        within=0.04,  # spread over seeds .01 and .03
+    ),
+    Measured(
+        _PAGE,
+        "the accuracy falls with it, from {73 %} to {61 %}.",
+        (_best("accuracy", _NONE), _end(_NONE)),
+        within=0.012,  # spread over seeds .008 and .009
     ),
     Claim(
         _PAGE,
-        "with five seeds the interval of the swap contains zero.",
-        larger=lambda seed: _T * _swap_difference().std(ddof=1) / 5**0.5,
-        smaller=lambda seed: abs(_swap_difference().mean()),
+        "With dropout the minimum comes near the end",
+        lambda seed: _best_epoch(_HIGH_LOW),
+        lambda seed: 40,
     ),
-    Claim(
+    Measured(
         _PAGE,
-        _MINIMUM,
-        larger=lambda seed: 30,  # half of the epochs
-        smaller=lambda seed: _minimum(seed, 0),
+        "nothing is lost after it: {1.00}, and {74 %}.",
+        (_end(_HIGH_LOW, "valid_loss"), _end(_HIGH_LOW)),
+        within=0.02,  # spread over seeds .012 and .009
     ),
-    Claim(_PAGE, _MINIMUM, larger=lambda seed: _rise(seed, 0), smaller=lambda seed: 0, margin=0.3),
-    Claim(
+    *(
+        Claim(
+            _PAGE,
+            "three seeds cannot tell them apart, neither by loss nor by accuracy.",
+            _room_for_zero(metric),
+            lambda seed: 0,
+        )
+        for metric in ("loss", "accuracy")
+    ),
+    Measured(
         _PAGE,
-        _LATER,
-        larger=lambda seed: _minimum(seed, 0.5),
-        smaller=lambda seed: _minimum(seed, 0),
-        margin=5,
+        "here it brings {12 points} of the {13 points}.",
+        (lambda seed: _best("accuracy", _NONE)(seed) - _end(_NONE)(seed), _gain(_HIGH_LOW)),
+        within=0.015,  # spread over seeds .011 and .001
     ),
-    Claim(
-        _PAGE,
-        _LATER,
-        larger=lambda seed: _rise(seed, 0),
-        smaller=lambda seed: 2 * _rise(seed, 0.5),
-    ),
-    Claim(
-        _PAGE,
-        "after sixty epochs the network with dropout has the higher validation accuracy.",
-        larger=lambda seed: _long("accuracy", 0.5)(seed)[-1],
-        smaller=lambda seed: _long("accuracy", 0)(seed)[-1],
-        margin=0.03,
-    ),
+]
+
+ACTIVATIONS = [
     Claim(
         _PAGE,
         "With dropout the activations of both layers vary less than without, at each of the four"
         " epochs",
-        larger=_smallest_lead,
-        smaller=lambda seed: 0,
+        _smallest_lead,
+        lambda seed: 0,
         margin=0.05,
+    ),
+    Claim(
+        _PAGE,
+        "in the second layer less than half as much.",
+        lambda seed: 0.5,
+        _largest_ratio,
     ),
     Claim(
         _PAGE,
         "in the second layer the variance grows during training, in both networks",
-        larger=_smallest_growth,
-        smaller=lambda seed: 0,
+        _smallest_growth,
+        lambda seed: 0,
         margin=0.05,
     ),
-    Claim(
-        _PAGE,
-        "Here the interaction is negative for every seed",
-        larger=lambda seed: 0,
-        smaller=_interaction,
-        margin=0.02,
-    ),
 ]
+
+INTERACTION = [
+    Measured(
+        _PAGE,
+        "weight decay gains {13.2 points} alone, dropout {13.1 points} alone, and both together"
+        " {13.0 points}:",
+        (_gain(_NONE, _decayed), _gain(_HIGH_LOW), _gain(_HIGH_LOW, _decayed)),
+        within=0.012,  # spread over seeds up to .014
+    ),
+    Measured(
+        _PAGE,
+        "as large as a whole gain, {−13.3 points}",
+        (_interaction,),
+        within=0.015,  # spread over seeds .010
+    ),
+    Claim(_PAGE, "negative for every seed", lambda seed: 0, _interaction, margin=0.08),
+]
+
+CLAIMS: list[Claim | Measured] = [*SWAP, *EPOCHS, *ACTIVATIONS, *INTERACTION]
