@@ -336,6 +336,8 @@ def test_alternates_have_whole_addresses_or_are_left_out():
 PAGES = {
     "lesson": "d2l.sweep()",
     "slides": "d2l.explore(runs)",
+    "grades": "from d2lutils.checks.grade import grade",
+    "draws": "from d2lutils.explorer import runs",
     "asks": 'd2l.check("dropout.layer", f)\ngrade("dropout.layer", f)',
     "asks-another": "d2l.check('decay.update', f)",
     "asks-anything": 'd2l.check("dropout.layer", f)\nfor name in names:\n    d2l.check(name, f)',
@@ -364,9 +366,9 @@ def module(tmp_path, monkeypatch):
     [
         ("d2lutils/data.py", {*PAGES}),
         ("d2lutils/sweeps/grid.py", {*PAGES}),
-        ("d2lutils/explorer/figure.js", {"slides"}),
+        ("d2lutils/explorer/figure.js", {"slides", "draws"}),
         ("d2lutils/panel/run.py", set()),
-        ("d2lutils/checks/run.py", {"asks", "asks-another", "asks-anything"}),
+        ("d2lutils/checks/run.py", {"grades", "asks", "asks-another", "asks-anything"}),
         ("d2lexercises/__init__.py", {"asks", "asks-another", "asks-anything"}),
         ("d2lexercises/dropout.py", {"asks", "asks-anything"}),
         ("d2lexercises/decay.py", {"asks-another", "asks-anything"}),

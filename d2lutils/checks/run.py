@@ -26,6 +26,7 @@ import torch
 from d2lutils.checks.exercise import Exercise, expect_parameters
 from d2lutils.checks.expect import Wrong
 from d2lutils.checks.result import Result
+from d2lutils.words import error_text
 
 TIME_LIMIT = 10.0  # seconds; a right answer needs less than two
 # Where prints go. Never closed: the answer may have kept it, as a handler of logging does.
@@ -177,7 +178,7 @@ def _raised(error: BaseException, call: str) -> Wrong:
                      "You stopped the check before it was done.",
                      "检查还没做完，就被你中断了。")
     line = _learners_line(traceback.extract_tb(error.__traceback__))
-    what = {"kind": type(error).__name__, "error": _message(error)}
+    what = {"kind": type(error).__name__, "error": error_text(error)}
     if line:
         return Wrong("raises an exception", "抛出异常",
                      "Your code raised {kind} in line {line}, `{code}`: {error}",
@@ -189,16 +190,6 @@ def _raised(error: BaseException, call: str) -> Wrong:
     return Wrong("cannot be used", "结果无法使用",
                  "`{call}` does not give what is asked for, so that the check stopped ({kind}: {error}).",
                  "`{call}` 给出的不是题目要求的结果，检查无法继续（{kind}：{error}）。", call=call, **what)
-
-
-def _message(error: BaseException) -> str:
-    """Return what an exception says, in at most a few lines."""
-    try:
-        text = str(error)
-    except Exception:  # the learner's own class may fail even here
-        text = ""
-    text = text.encode(errors="replace").decode()  # nobody can send or store half a surrogate pair
-    return (text if len(text) <= 400 else text[:400] + " …") or "–"
 
 
 def _learners_line(stack: list[traceback.FrameSummary]) -> dict:
