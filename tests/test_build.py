@@ -418,3 +418,17 @@ def test_a_folder_is_emptied_when_what_it_is_made_from_changed(module):
     assert not build.empty_when_changed(made, files) and (made / "result").exists()
     files[0].write_text("new")
     assert build.empty_when_changed(made, files) and not (made / "result").exists()
+
+
+# ---------------------------------------------------------------- what stands beside the book
+
+
+def test_no_markdown_of_the_root_is_a_page():
+    excluded = build.read_config()["exclude_patterns"]
+    assert {path.name for path in ROOT.glob("*.md")} <= set(excluded)
+
+
+def test_a_list_of_arguments_is_quoted_for_powershell():
+    texts = [ROOT / "README.md", ROOT / "README.zh.md", *(ROOT / ".github").rglob("*.yml")]
+    before = [c for path in texts for c in re.findall(r"(.)@tests/", path.read_text("utf-8"))]
+    assert set(before) == {'"'}, before
