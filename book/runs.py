@@ -23,7 +23,7 @@ BUILD = ROOT / "_build"
 CACHE = BUILD / ".jupyter_cache"  # where `jupyter-book build .` looks as well
 # What only those pages see whose code says the word. All else in d2lutils is seen by every page.
 WORDS = {
-    **{"d2lutils/explorer": "explore", "d2lutils/panel": "panel", "d2lutils/checks": "check"},
+    **{"d2lutils/explorer": "explorer?", "d2lutils/panel": "panel", "d2lutils/checks": "checks?"},
     "d2lutils/beat_dropout.json": "beat_dropout",
 }
 EXERCISES = "d2lexercises"

@@ -15,11 +15,11 @@ def language() -> str:
     The environment variable ``D2L_LANGUAGE`` tells; else the folder of the edition, ``book/zh``, in
     the path that Jupyter gives its kernels, ``JPY_SESSION_NAME``; else it is English.
     """
-    path = re.search(r"\bbook[/\\](\w+)[/\\]", os.environ.get("JPY_SESSION_NAME", ""))
-    for found in (os.environ.get("D2L_LANGUAGE"), path and path[1]):
-        if found in LANGUAGES:
-            return found
-    return "en"
+    if os.environ.get("D2L_LANGUAGE") in LANGUAGES:
+        return os.environ["D2L_LANGUAGE"]
+    edition = rf"\bbook[/\\]({'|'.join(LANGUAGES)})(?=[/\\])"
+    # The last one: the course itself may lie below a folder of such a name.
+    return ["en", *re.findall(edition, os.environ.get("JPY_SESSION_NAME", ""))][-1]
 
 
 @dataclass(frozen=True)
@@ -70,3 +70,13 @@ def number(value: float, digits: int = 6) -> str:
     if value == 0 or -3 <= int(power) < max(digits, 4):
         return f"{float(f'{value:.{digits}g}'):.{max(digits, 6)}g}"
     return f"{float(mantissa):g}e{int(power)}"
+
+
+def error_text(error: BaseException) -> str:
+    """Return what an exception says, in at most 400 characters; a dash if that is nothing."""
+    try:
+        text = str(error)
+    except BaseException:  # a class of the learner's own may fail even here
+        text = ""
+    text = text.encode(errors="replace").decode()  # half a surrogate pair cannot be sent or stored
+    return (text if len(text) <= 400 else text[:400] + " …") or "–"

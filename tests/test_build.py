@@ -336,6 +336,8 @@ def test_alternates_have_whole_addresses_or_are_left_out():
 PAGES = {
     "lesson": "d2l.sweep()",
     "slides": "d2l.explore(runs)",
+    "grades": "from d2lutils.checks.grade import grade",
+    "draws": "from d2lutils.explorer import runs",
     "asks": 'd2l.check("dropout.layer", f)\ngrade("dropout.layer", f)',
     "asks-another": "d2l.check('decay.update', f)",
     "asks-anything": 'd2l.check("dropout.layer", f)\nfor name in names:\n    d2l.check(name, f)',
@@ -364,9 +366,9 @@ def module(tmp_path, monkeypatch):
     [
         ("d2lutils/data.py", {*PAGES}),
         ("d2lutils/sweeps/grid.py", {*PAGES}),
-        ("d2lutils/explorer/figure.js", {"slides"}),
+        ("d2lutils/explorer/figure.js", {"slides", "draws"}),
         ("d2lutils/panel/run.py", set()),
-        ("d2lutils/checks/run.py", {"asks", "asks-another", "asks-anything"}),
+        ("d2lutils/checks/run.py", {"grades", "asks", "asks-another", "asks-anything"}),
         ("d2lexercises/__init__.py", {"asks", "asks-another", "asks-anything"}),
         ("d2lexercises/dropout.py", {"asks", "asks-anything"}),
         ("d2lexercises/decay.py", {"asks-another", "asks-anything"}),
@@ -416,3 +418,17 @@ def test_a_folder_is_emptied_when_what_it_is_made_from_changed(module):
     assert not build.empty_when_changed(made, files) and (made / "result").exists()
     files[0].write_text("new")
     assert build.empty_when_changed(made, files) and not (made / "result").exists()
+
+
+# ---------------------------------------------------------------- what stands beside the book
+
+
+def test_no_markdown_of_the_root_is_a_page():
+    excluded = build.read_config()["exclude_patterns"]
+    assert {path.name for path in ROOT.glob("*.md")} <= set(excluded)
+
+
+def test_a_list_of_arguments_is_quoted_for_powershell():
+    texts = [ROOT / "README.md", ROOT / "README.zh.md", *(ROOT / ".github").rglob("*.yml")]
+    before = [c for path in texts for c in re.findall(r"(.)@tests/", path.read_text("utf-8"))]
+    assert set(before) == {'"'}, before

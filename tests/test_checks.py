@@ -4,9 +4,12 @@ Most is tried with one exercise, `dropout.layer`; `test_exercises` tries every e
 """
 
 import importlib
+import logging
+import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -34,6 +37,8 @@ run = importlib.import_module("d2lutils.checks.run")
 
 @pytest.fixture
 def short_limit(monkeypatch):
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("Windows has no such timer, and no time limit")
     monkeypatch.setattr(run, "TIME_LIMIT", 0.3)
 
 
@@ -69,6 +74,80 @@ def test_an_endless_loop_ends(short_limit, answer, capfd):
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+def test_an_endless_loop_ends_beneath_an_import(short_limit, tmp_path, monkeypatch):
+    text = "from d2lutils import checks\ndef answer(X, p):\n    while True:\n        X = X + p\n"
+    text += "result = checks.check('dropout.layer', answer)\n"
+    (tmp_path / "a_learners_module.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    # Without a limit it would never end.
+    handler = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    watch = threading.Timer(5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    watch.start()
+    try:
+        result = importlib.import_module("a_learners_module").result
+    finally:
+        watch.cancel()
+        signal.signal(signal.SIGALRM, handler)
+    assert result.diagnosis == "takes too long" and "in line" in result.hint
+
+
+def test_an_import_of_the_answer_is_not_stopped_halfway(short_limit, tmp_path, monkeypatch):
+    slow = "import time\nend = time.time() + 1\nwhile time.time() < end:\n    pass\nwhole = True\n"
+    (tmp_path / "a_slow_module.py").write_text(slow, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def answer(X, p):
+        import a_slow_module  # noqa: F401
+
+        return endless(X, p)
+
+    assert checks.check("dropout.layer", answer).diagnosis == "takes too long"
+    assert sys.modules["a_slow_module"].whole
+
+
+def test_a_timer_of_the_notebook_goes_on(short_limit):
+    rung = []
+    handler = signal.signal(signal.SIGALRM, lambda *_: rung.append(time.monotonic()))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.8, 9)
+        started = time.monotonic()
+        assert checks.check("dropout.layer", endless).diagnosis == "takes too long"
+        left, interval = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left < 0.8 and interval == 9
+        while not rung and time.monotonic() < started + 5:
+            time.sleep(0.01)
+        assert rung[0] - started == pytest.approx(0.8, abs=0.3)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+import torch
+from d2lutils import checks
+
+def interrupt():  # while the first optimizer loads what it needs
+    while "torch._dynamo" not in sys.modules:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+assert "torch._dynamo" not in sys.modules
+print(checks.check("dropout.layer", torch.nn.functional.dropout).diagnosis)
+print(checks.check("dropout.layer", torch.nn.functional.dropout).passed)
+torch.optim.Adam([torch.zeros(1)])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends a process on Windows")
+def test_an_interruption_while_torch_loads_leaves_a_whole_torch():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, encoding="utf-8", timeout=120
+    )
+    assert done.stdout == "interrupted\nTrue\n", done.stderr
+
+
 def test_a_check_works_in_another_thread():
     results = []
     thread = threading.Thread(
@@ -97,7 +176,7 @@ def raising(error):
 
 @pytest.mark.parametrize(
     "error",
-    [SystemExit(0), KeyboardInterrupt(), NotAnException("hm"), RecursionError("deep"), BadMessage(),
+    [SystemExit(0), NotAnException("hm"), RecursionError("deep"), BadMessage(),
      MemoryError(), StopIteration(3), ValueError("{braces} {0}"), ValueError("x" * 100_000)],
 )  # fmt: skip
 def test_any_exception_is_a_hint(error):
@@ -120,6 +199,32 @@ def test_an_exception_without_a_line_of_the_learner_is_a_hint_too(error, diagnos
     assert checks.check("dropout.layer", namespace["answer"]).diagnosis == diagnosis
 
 
+def test_an_interruption_is_not_the_learners_mistake():
+    result = checks.check("dropout.layer", raising(KeyboardInterrupt()))
+    assert result.diagnosis == "interrupted"
+
+
+def test_words_that_cannot_be_encoded_are_shown_all_the_same():
+    def answer(X, p):
+        print("\ud800", flush=True)
+        raise ValueError("\ud800")
+
+    result = checks.check("dropout.layer", answer)
+    assert "ValueError" in result.hint and result._repr_html_().encode()
+
+
+def test_what_the_answer_writes_to_can_be_written_to_later():
+    kept = []
+
+    def answer(X, p):
+        kept.append(logging.StreamHandler())
+        return nn.functional.dropout(X, p)
+
+    assert checks.check("dropout.layer", answer).passed
+    kept[0].stream.write("more")
+    kept[0].stream.flush()
+
+
 def test_exit_does_not_leave_the_interpreter():
     assert checks.check("dropout.layer", lambda X, p: sys.exit()).diagnosis == "raises an exception"
 
@@ -138,6 +243,39 @@ def test_what_the_answer_prints_is_dropped(capfd):
 
     assert checks.check("dropout.layer", chatty).passed
     assert capfd.readouterr() == ("", "")
+
+
+SETTINGS = {
+    "device": (torch.get_default_device, torch.set_default_device, torch.device("meta")),
+    "dtype": (torch.get_default_dtype, torch.set_default_dtype, torch.float64),
+    "gradients": (torch.is_grad_enabled, torch.set_grad_enabled, False),
+}
+
+
+@pytest.fixture
+def default_settings():
+    yield
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+
+
+@pytest.mark.parametrize(("get", "change", "other"), SETTINGS.values(), ids=SETTINGS)
+def test_settings_of_torch_stay_and_do_not_matter(default_settings, get, change, other):
+    def meddler(X, p):
+        change(other)
+        return nn.functional.dropout(X, p)
+
+    before = get()
+    checks.check("dropout.layer", meddler)
+    assert get() == before
+    assert torch.zeros(2).device.type == "cpu"  # what is said is also done
+    change(other)
+    for name, asked in checks.load().items():
+        if asked.right:
+            result = checks.check(name, asked.right, seed=0)
+            assert result.passed, result
+    assert get() == other
 
 
 def test_the_random_numbers_and_the_default_dtype_of_the_notebook_stay():

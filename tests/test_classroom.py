@@ -5,6 +5,7 @@ Those who hang or flood take minutes, and so do whole pages: they hand in under 
 
 import ast
 import csv
+import gc
 import os
 import re
 import shutil
@@ -122,13 +123,16 @@ print(open("sheet.ipynb").read(), os.getcwd(), os.listdir("/tmp"))
 """
 
 
-def execute(*sources, path, timeout=60):
+def executed(*sources, path, timeout=60, execute=confined.Execute):
     notebook = nbformat.v4.new_notebook(cells=list(map(code, sources)))
-    resources = {"metadata": {"path": str(path)}}
-    confined.Execute(timeout=timeout).preprocess(notebook, resources)
+    execute(timeout=timeout).preprocess(notebook, {"metadata": {"path": str(path)}})
+    return notebook
+
+
+def execute(*sources, **more):
     return [
         "".join(o.get("text", "") + o.get("ename", "") for o in cell.outputs)
-        for cell in notebook.cells
+        for cell in executed(*sources, **more).cells
     ]
 
 
@@ -169,10 +173,86 @@ def test_a_cell_that_hangs_is_stopped_and_the_next_one_runs(bubblewrap, sheet):
     assert "CellTimeoutError" in first and second == "on\n"
 
 
-def test_what_a_submission_prints_is_limited_but_not_its_errors(bubblewrap, sheet):
-    flood = "for _ in range(9):\n    print('x' * 10**6, flush=True)\n1 / 0"
-    (printed,) = execute(flood, path=sheet)
-    assert len(printed) < confined.OUTPUT_CHARS + 100 and printed.endswith("ZeroDivisionError")
+FLOODS = {
+    "prints": "for _ in range(9):\n    print('x' * 10**6, flush=True)",
+    "displays": "for _ in range(9):\n    display({'text/html': 'x' * 10**6}, raw=True)",
+    "updates": """
+for _ in range(9):
+    display({'text/html': 'x'}, raw=True, display_id='a')
+    display({'text/html': 'x' * 10**6}, raw=True, display_id='a', update=True)
+""",
+    "widgets": "import ipywidgets\nkept = [ipywidgets.HTML('x' * 10**6) for _ in range(9)]",
+    "results": "{'x' * 10**7}",
+    "errors": """
+for _ in range(999):
+    get_ipython().showtraceback((ValueError, ValueError("x" * 10**5), None))
+""",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_what_a_submission_puts_out_is_limited_but_not_its_errors(bubblewrap, sheet, flood):
+    name = "'x' * 10**6"
+    long_error = f"raise type({name}, (Exception,), {{}})({name})"
+    notebook = executed("from IPython.display import display\n" + flood, long_error, path=sheet)
+    assert len(nbformat.writes(notebook)) < confined.DISPLAY_CHARS + 2 * confined.OUTPUT_CHARS
+    (error,) = notebook.cells[1].outputs
+    assert error.output_type == "error" and error.evalue.startswith("xxx")
+
+
+def test_what_is_left_out_is_said(bubblewrap, sheet):
+    (printed,) = execute(FLOODS["prints"], path=sheet)
+    assert len(printed) < confined.OUTPUT_CHARS + 100 and printed.endswith(confined.NO_MORE + "\n")
+    notebook = executed(FLOODS["results"], path=sheet)
+    assert [out.data for out in notebook.cells[0].outputs] == [{"text/plain": confined.NO_MORE}]
+
+
+OPENS_ITS_FOLDER = """
+import os, shutil
+for folder, _, _ in os.walk("/tmp"):
+    if os.path.basename(folder) != "matplotlib":
+        try:
+            os.chmod(folder, 0o777)
+            shutil.copy("/bin/true", f"{folder}/mine")
+            os.chmod(f"{folder}/mine", 0o4777)
+            os.symlink("{victim}", f"{folder}/link")
+        except OSError:
+            pass
+"""
+
+
+def test_nothing_that_a_submission_leaves_is_of_use_to_others(bubblewrap, sheet):
+    """It may write in the folder of its sockets, which lies in the /tmp that all users share."""
+    victim, found = sheet / "sheet.ipynb", []
+    victim.chmod(0o640)
+
+    class Watching(confined.Execute):
+        def on_cell_executed(self, **more):
+            for path in Path("/tmp").glob("d2l-*/**/mine"):
+                around = Path(*path.parts[:3])
+                found.append((around, around.stat().st_mode & 0o777))
+            super().on_cell_executed(**more)
+
+    source = OPENS_ITS_FOLDER.replace("{victim}", str(victim))
+    executed(source, path=sheet, execute=Watching)
+    ((around, mode),) = found
+    assert mode == 0o700
+    gc.collect()
+    assert not around.exists()
+    assert victim.stat().st_mode & 0o777 == 0o640
+
+
+PRETENDERS = ("ipykernel_launcher", "ipykernel/kernelapp", "ipykernel/__init__", "torch/__init__")
+
+
+def test_a_file_that_was_handed_in_takes_no_librarys_place(bubblewrap, sheet):
+    for pretender in (*PRETENDERS, "d2lutils/__init__", "random", "sitecustomize"):
+        path = sheet / f"{pretender}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("raise SystemExit('mine')\n", encoding="utf-8")
+    (sheet / "helper.py").write_text("help = 3\n", encoding="utf-8")
+    source = "import random, helper, torch, d2lutils\nprint(helper.help, torch.zeros(1).item())"
+    assert execute(source, path=sheet) == ["3 0.0\n"]
 
 
 @pytest.mark.parametrize("broken", [None, "exit 1"], ids=["absent", "without namespaces"])

@@ -424,9 +424,12 @@ def test_killed_before_a_file_is_in_place_and_run_again(
     done = python(script, SHARED=str(shared), D2L_DATA=str(packed))
     assert done.returncode == -signal.SIGKILL
     assert not set(files(shared)) & set(NAMES)  # a half-written one lies beside its place
+    (left,) = (shared / RAW).iterdir()
+    (shared / RAW / "of one that still writes.part").touch()
+    os.utime(left, times=(0, 0))
     monkeypatch.setenv("D2L_DATA", str(packed))
     assert fetch_fashion_mnist(shared) == shared
-    assert {name: files(shared)[name] for name in NAMES} == content
+    assert files(shared) == content | {"of one that still writes.part": b""}
 
 
 # ---------------------------------------------------------------- caches that cannot be written
@@ -483,6 +486,44 @@ def test_read_only_cache(shared, packed):
     message, label = done.stdout.splitlines()
     assert f"cannot be written to the cache folder {shared}/cache: [Errno 13]" in message
     assert label == "9" and done.stderr == ""
+
+
+@posix
+def test_a_user_without_a_home(packed, content, tmp_path):
+    script = """
+        import pwd
+        def unknown(uid):
+            raise KeyError(uid)
+        pwd.getpwuid = unknown  # as in a container that runs with any number
+        for name in ("HOME", "XDG_CACHE_HOME"):
+            os.environ.pop(name, None)
+        print(fetch.fetch_fashion_mnist())
+        os.environ["D2L_DATA"] = os.environ["PACKED"]
+        print(len(fetch.read_fashion_mnist()))
+        sys.argv[1:] = [os.environ["FOLDER"]]
+        fetch.main()
+        del os.environ["D2L_DATA"]
+        for root in (None, "~/cache"):
+            try:
+                fetch.fetch_fashion_mnist(root)
+            except OSError as error:
+                print(error)
+    """
+    folder = tmp_path / "folder"
+    good = fetch_fashion_mnist()
+    done = python(script, D2L_DATA=str(good), PACKED=str(packed), FOLDER=str(folder))
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        str(good),
+        "4",
+        f"Fashion-MNIST, verified: {folder / RAW}",
+        *[
+            "This user has no home folder to hold a cache of Fashion-MNIST: name a folder in"
+            " XDG_CACHE_HOME or root=, or one with the files in D2L_DATA."
+        ]
+        * 2,
+    ]
+    assert files(folder) == content
 
 
 def test_file_in_place_of_the_cache_folder(no_route, monkeypatch, tmp_path, packed):

@@ -1,30 +1,27 @@
-"""How the house is built: who imports whom, and how much a room holds."""
+"""How the code is built: who imports whom, and how much a file holds."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("d2lutils", "d2lexercises", "book", "benchmarks")
+PACKAGES = ("d2lutils", "d2lexercises", "book", "benchmarks")
 TREES = {
     path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
-    for room in ROOMS
-    for path in sorted((ROOT / room).rglob("*.py"))
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
 }
-# From a room of d2lutils to those just below it; it may import what lies below these, too.
-BELOW = {
-    "checks": ["words"],
-    "panel": ["training", "plotting", "words", "arguments", "progress"],
-    "explorer": ["sweeps", "training", "words"],
-    "sweeps": ["data", "arguments", "progress"],
-    "plotting": ["training"],
-    "training": ["data", "progress"],
-    "data": ["fetch"],
-    "fetch": ["arguments", "progress"],
+# From a module or folder to those that it imports, as CONTRIBUTING.md draws it.
+ARROWS = {
+    importer: set(re.findall(r"\w+", below))
+    for importer, below in re.findall(
+        r"`(\w+)`\s→\s((?:`\w+`,?\s*)+)", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    )
 }
 
 
 def imported(path):
-    """Yield (module, name or "", what it is called here) of imports from our own rooms."""
+    """Yield (module, name or "", what it is called here) of imports of our own code."""
     for node in ast.walk(TREES[path]):
         if isinstance(node, ast.ImportFrom):
             level = len(path.parts) - node.level if node.level else 0
@@ -33,12 +30,13 @@ def imported(path):
             continue
         for alias in node.names:
             there = (module, alias.name) if isinstance(node, ast.ImportFrom) else (alias.name, "")
-            if there[0].split(".")[0] in ROOMS:
+            if there[0].split(".")[0] in PACKAGES:
                 yield *there, alias.asname or alias.name
 
 
-def below(room):
-    return {room}.union(*(below(lower) for lower in BELOW.get(room, ())))
+def downwards(part):
+    """Return the length of the longest way down; a circle has no end."""
+    return 1 + max(map(downwards, ARROWS.get(part, ())), default=0)
 
 
 def lines(node):
@@ -48,20 +46,20 @@ def lines(node):
     return node.end_lineno - node.lineno + 1 - sum(s.end_lineno - s.lineno + 1 for s in strings)
 
 
-def test_imports_within_d2lutils_lead_downwards():
-    for path in [path for path in TREES if path.parts[0] == "d2lutils"]:
-        room = path.parts[1].removesuffix(".py")
-        assert not any(module.startswith("d2lexercises") for module, _, _ in imported(path)), path
-        rooms = {f"{module}.{name}.".split(".")[1] for module, name, _ in imported(path)}
-        if path.name == "grade.py":
-            rooms.discard("")  # it takes d2lutils out of the imported modules, and puts it back
-        assert room == "__init__" or rooms <= below(room), path
-
-
-def test_exercises_need_the_engine_and_words_alone():
-    for path in [path for path in TREES if path.parts[0] == "d2lexercises"]:
-        rooms = {f"{module}.".split(".")[1] for module, _, _ in imported(path)}
-        assert rooms <= {"checks", "words"}, path
+def test_imports_are_those_of_the_map_and_lead_downwards():
+    found = {}
+    for path in [path for path in TREES if path.parts[0] in ("d2lutils", "d2lexercises")]:
+        part = path.parts[1].removesuffix(".py") if path.parts[0] == "d2lutils" else "d2lexercises"
+        if part == "__init__":
+            continue
+        for module, name, _ in imported(path):
+            package, below = f"{module}.{name}.".split(".")[:2]
+            assert package == "d2lutils", f"{path} imports {module}"
+            # grade.py takes d2lutils out of the imported modules, and puts it back.
+            if below != part and (below or path.name != "grade.py"):
+                found.setdefault(part, set()).add(below)
+    assert found == ARROWS
+    assert max(map(downwards, ARROWS)) < 9
 
 
 def test_no_private_name_crosses_a_module():

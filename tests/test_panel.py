@@ -265,6 +265,20 @@ class TestTwoFastClicks:
 
 
 class TestFailures:
+    def test_an_exception_that_cannot_be_shown_is_a_failure_like_another(self, make):
+        class Wordless(Exception):
+            def __str__(self):
+                raise RuntimeError
+
+        def setup(lam):
+            raise Wordless
+
+        one = make(setup, lam=0.0)
+        click(one, "Train")
+        finish(one)
+        assert "Wordless: " in one.status.value and isinstance(one.error, Wordless)
+        assert not one.buttons["Train"].disabled
+
     @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyError])
     def test_one_readable_line_and_the_panel_goes_on(self, make, error):
         faults = [error("no <b>data</b>\nhere")]

@@ -237,7 +237,7 @@ def test_a_page_says_what_it_is(site, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_label_is_a_piece_of_a_program(page):
-    """What a template or a cell shows by accident: an object's address, a variable not filled in."""
+    """Neither an object's address nor a variable that was not filled in."""
     shown = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
     for code in shown.select("script, style, .cell_input, code"):
         code.decompose()

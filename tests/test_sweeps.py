@@ -299,6 +299,45 @@ class TestMemo:
         with np.load(path) as file:
             assert set(file) == set(first), "it was trained anew and kept"
 
+    def test_whatever_is_wrong_with_a_file_it_is_ignored(self, folder):
+        """Every byte counts: those of the zip file, and those of the headers of its arrays."""
+        first = sweep(seeds=1, **SMALL)
+        (path,) = folder.iterdir()
+        whole = path.read_bytes()
+        for i in range(0, len(whole), 5):
+            for mask in (0xFF, 1):
+                path.write_bytes(whole[:i] + bytes([whole[i] ^ mask]) + whole[i + 1 :])
+                kept = first.copy(deep=True)
+                memo.read(path, kept)
+                xarray.testing.assert_identical(kept, first)
+
+    def test_arrays_of_another_kind_are_ignored(self, folder):
+        first = sweep(seeds=1, **SMALL)
+        (path,) = folder.iterdir()
+        last = list(first)[-1]
+        arrays = {name: first[name].values for name in first}
+        np.savez(path, **arrays | {last: np.full(arrays[last].shape, "text")})
+        xarray.testing.assert_identical(first, sweep(seeds=1, **SMALL))
+
+    def test_a_folder_in_the_home_may_be_written_with_a_tilde(self, monkeypatch, tmp_path):
+        for name in ("HOME", "USERPROFILE"):
+            monkeypatch.setenv(name, str(tmp_path))
+        monkeypatch.setenv("D2L_SWEEPS", "~/kept")
+        assert memo.path_of("a").parent == tmp_path / "kept"
+
+    @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+    def test_what_a_killed_process_leaves_is_removed(self, folder):
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=killed_while_it_keeps_a_sweep)
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        (left,) = folder.iterdir()
+        os.utime(left, times=(0, 0))
+        (folder / "of one that still writes.part").touch()
+        sweep(seeds=1, **SMALL)
+        assert left not in folder.iterdir() and len(list(folder.iterdir())) == 2
+
     def test_an_interrupted_sweep_is_not_kept(self, folder, interrupted):
         sweep(seeds=3, device="cpu", **SMALL)
         assert not folder.exists()
@@ -325,6 +364,11 @@ class TestMemo:
             losses = [f.result() for f in [executor.submit(loss_of_a_sweep) for _ in range(2)]]
         assert losses[0] == losses[1] == loss_of_a_sweep()
         assert len(list(folder.iterdir())) == 1
+
+
+def killed_while_it_keeps_a_sweep():
+    os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+    sweep(seeds=1, **SMALL)
 
 
 def loss_of_a_sweep():

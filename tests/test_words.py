@@ -30,6 +30,9 @@ class TestLanguage:
             ({"JPY_SESSION_NAME": "/home/me/course/book/zh/weight_decay/mlp.ipynb"}, "zh"),
             ({"JPY_SESSION_NAME": "/home/zh/course/book/en/index.ipynb"}, "en"),
             ({"JPY_SESSION_NAME": "/home/zh/index.ipynb"}, "en"),
+            ({"JPY_SESSION_NAME": "/book/zh/course/book/en/index.ipynb"}, "en"),
+            ({"JPY_SESSION_NAME": "/book/draft/course/book/zh/index.ipynb"}, "zh"),
+            ({"JPY_SESSION_NAME": "book/en/book/zh/book/notes/index.ipynb"}, "zh"),
             ({"JPY_SESSION_NAME": "C:\\book\\zh\\index.ipynb"}, "zh"),
             ({"JPY_SESSION_NAME": "/book/zh/index.ipynb", "D2L_LANGUAGE": "en"}, "en"),
         ],
@@ -55,6 +58,22 @@ class TestText:
         monkeypatch.setenv("D2L_LANGUAGE", "zh")
         assert '<span class="d2l-words" lang="en" hidden>' in text.html()
         assert str(text) == "甲"
+
+
+class BadMessage(Exception):
+    def __str__(self):
+        raise self.args[0]
+
+
+class TestErrorText:
+    @pytest.mark.parametrize(
+        "error, text",
+        [(ValueError("no data"), "no data"), (ValueError(), "–"), (BadMessage(OSError()), "–"),
+         (BadMessage(SystemExit()), "–"), (ValueError("\ud800"), "?"),
+         (ValueError("x" * 500), "x" * 400 + " …")],
+    )  # fmt: skip
+    def test_is_short_and_can_be_sent(self, error, text):
+        assert words.error_text(error) == text
 
 
 class TestNumbers:

@@ -5,8 +5,9 @@ libraries, d2lutils, the exercises, the data and its own sheet, all of it read-o
 /tmp: no other submission, gradebook, home or environment of the teacher, no network and no other
 process. One file, the output and the time have limits.
 
-That does not limit memory and processors, and within its own kernel a submission can still change
-what grades it: read one that surprises you.
+That does not limit memory, processors and disk space, and within its own kernel a submission can
+still read the right answers that the exercises hold, and change what grades it: read one that
+surprises you.
 """
 
 import functools
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,10 +26,18 @@ from nbgrader import preprocessors
 
 SECONDS = 1800  # for a whole notebook, in whatever it hangs
 FILE_BYTES = 100 * 2**20  # for one file that it writes
-OUTPUT_CHARS = 200_000  # for all that it prints; nbgrader would hold any amount in memory
+# For all that it prints, all that it displays (figures, widgets), and each part of an error;
+# nbgrader would hold any amount in memory.
+OUTPUT_CHARS, DISPLAY_CHARS, ERROR_CHARS = 200_000, 5_000_000, 4_000
+NO_MORE = "… (no more is shown)"
 SYSTEM = (
     *("/usr", "/bin", "/lib", "/lib64", "/sys/devices/system/cpu"),
     *("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime"),
+)
+# The sheet's folder comes last on the path, so that no file handed in takes a library's place.
+KERNEL = (
+    "import sys; sys.path = [*filter(None, sys.path), '']; "
+    "from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
 )
 UNCONFINED = "D2L_GRADE_UNCONFINED"
 TRUST = f"if you trust every submission, set {UNCONFINED}=yes"
@@ -114,23 +124,28 @@ class ConfinedKernelManager(AsyncKernelManager):
     """Starts a Python kernel in bubblewrap, and talks to it through files, having no network."""
 
     def __init__(self, **settings):
-        # A name of a socket may have 107 characters: nothing deeper than this.
-        self._folder = tempfile.TemporaryDirectory(prefix="d2l-", dir="/tmp")
-        place = f"{self._folder.name}/kernel.json"
-        super().__init__(transport="ipc", connection_file=place, **settings)
+        # A submission may open its folder to everybody, and leave a setuid program there: the one
+        # around it, which it does not see, stays closed. The name of a socket may have 107
+        # characters: nothing deeper than this.
+        closed = tempfile.mkdtemp(prefix="d2l-", dir="/tmp")
+        self._folder = f"{closed}/k"
+        os.mkdir(self._folder)
+        super().__init__(transport="ipc", connection_file=f"{self._folder}/kernel.json", **settings)
+        # Not TemporaryDirectory, which in older Pythons changes what links lead to.
+        weakref.finalize(self, shutil.rmtree, closed, ignore_errors=True)
 
     def format_kernel_cmd(self, extra_arguments=None):
         """Return the command that starts the kernel."""
         if why := refusal():
             raise RuntimeError(why)
         self.kernel_spec.interrupt_mode = "message"  # a signal would reach bubblewrap
-        python = [sys.executable, "-m", "ipykernel_launcher", "-f", self.connection_file]
+        python = [sys.executable, "-c", KERNEL, "-f", self.connection_file]
         quiet = "--log-level=CRITICAL"  # else it prints how to connect to it
-        return [*confinement(self._folder.name), *python, quiet, *(extra_arguments or ())]
+        return [*confinement(self._folder), *python, quiet, *(extra_arguments or ())]
 
 
 class Execute(preprocessors.Execute):
-    """nbgrader's own, in a confined kernel, keeping a limited amount of what is printed."""
+    """nbgrader's own, in a confined kernel, keeping a limited amount of what it puts out."""
 
     def __init__(self, *args, **settings):
         if not trusted():
@@ -139,16 +154,53 @@ class Execute(preprocessors.Execute):
 
     def preprocess(self, *args, **more):
         """Execute a notebook."""
-        self.left = OUTPUT_CHARS
+        self.room = {"print": OUTPUT_CHARS, "display": DISPLAY_CHARS}
         return super().preprocess(*args, **more)
 
-    def output(self, outs, message, display_id, cell_index):
-        """Keep an output; errors always, for they decide about points."""
-        content = message["content"]
-        if message["msg_type"] == "stream":
-            room, self.left = self.left, self.left - len(content["text"])
-            if room <= 0:
-                return None
-            if self.left < 0:
-                content["text"] = content["text"][:room] + "\n… (no more is shown)\n"
-        return super().output(outs, message, display_id, cell_index)
+    def process_message(self, message, cell, cell_index):
+        """Keep what there is room for, and of each cell an error: it decides about points."""
+        kind, content = message["msg_type"], message["content"]
+        if kind == "error":
+            cut_error(content)
+            size = len(str(content))
+            kept = self._take("print", size) > 0
+            kept = kept or all(out.output_type != "error" for out in cell.outputs)
+        elif kind == "stream":
+            size = len(content["text"])
+            room = self._take("print", size)
+            kept = room > 0
+            if room < size:
+                content["text"] = f"{content['text'][: max(room, 0)]}\n{NO_MORE}\n"
+        elif "display" in kind or kind == "execute_result" or kind.startswith("comm"):
+            size = len(str(content)) + sum(map(len, message.get("buffers", ())))
+            room = self._take("display", size)
+            kept = room >= size
+            if not kept and room > 0 and not kind.startswith("comm"):
+                content["data"], content["metadata"] = {"text/plain": NO_MORE}, {}
+                kept = True
+        else:
+            kept = True
+        return super().process_message(message, cell, cell_index) if kept else None
+
+    def _take(self, what, size):
+        """Return what room there is, and have less of it from now on."""
+        room = self.room[what]
+        self.room[what] -= size
+        return room
+
+    def on_cell_executed(self, *, execute_reply, **more):
+        """Note an error that has put out nothing."""
+        cut_error(execute_reply["content"])
+        super().on_cell_executed(execute_reply=execute_reply, **more)
+
+
+def cut_error(content):
+    """Cut the parts of an error to what a reader can use."""
+    for part in ("ename", "evalue"):
+        content[part] = cut(content.get(part, ""))
+    content["traceback"] = [cut(frame) for frame in content.get("traceback", [])[-50:]]
+
+
+def cut(text):
+    """Return the beginning of a long text."""
+    return text if len(text) <= ERROR_CHARS else f"{text[:ERROR_CHARS]} …"

@@ -31,8 +31,10 @@ def check(name: str, answer: object, *, seed: int | None = None) -> Result:
     -------
     Result
         Shows itself; its ``passed`` says whether every property held. An answer that fails, does
-        not end or returns something of no use gives a hint too, and raises nothing. What the answer
-        prints is dropped meanwhile, and the random numbers of the notebook stay as they were.
+        not end or returns something of no use gives a hint too, and raises nothing. (On Windows,
+        and outside of the main thread, nothing stops an endless one: interrupt the kernel.) What
+        the answer prints is dropped, and the notebook's random numbers and torch's default device
+        and dtype stay as they were.
 
     Raises
     ------

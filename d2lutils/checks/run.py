@@ -1,9 +1,11 @@
 """How an answer is run: for a limited time, and with nothing left behind in the notebook.
 
 Whatever happens (an exception in the answer, an endless loop, a value of no use) becomes a hint:
-nothing is raised to the learner.
+nothing is raised to the learner. Where there is no time limit, an endless loop is interrupted by
+hand, and that gives a hint too.
 """
 
+import functools
 import linecache
 import os
 import random
@@ -11,10 +13,12 @@ import secrets
 import signal
 import sysconfig
 import threading
+import time
 import traceback
 import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import torch
@@ -22,8 +26,11 @@ import torch
 from d2lutils.checks.exercise import Exercise, expect_parameters
 from d2lutils.checks.expect import Wrong
 from d2lutils.checks.result import Result
+from d2lutils.words import error_text
 
 TIME_LIMIT = 10.0  # seconds; a right answer needs less than two
+# Where prints go. Never closed: the answer may have kept it, as a handler of logging does.
+_SINK = open(os.devnull, "w", encoding="utf-8", errors="replace")
 _PACKAGE = Path(__file__).parent.parent
 _NOT_THE_LEARNERS = [
     *(_PACKAGE, _PACKAGE.with_name("d2lexercises"), Path(torch.__file__).parent),
@@ -44,12 +51,10 @@ def run(exercise: Exercise, answer: object, seed: int | None = None) -> Result:
 def _examine(exercise: Exercise, answer: object, seed: int) -> Wrong | None:
     """Return what is wrong with the answer, or None."""
     torch.default_generator.manual_seed(seed)  # the inputs lie on the CPU
-    # The first optimizer of a process loads modules for seconds: not in the learner's time.
-    torch.optim.SGD([torch.zeros(1)], lr=1.0)
     try:
+        _optimizers_loading().join()
         with _time_limit():
-            expect_parameters(exercise.call, answer)
-            exercise.run(answer)
+            _judge(exercise, answer)
     except Wrong as wrong:
         return wrong
     except _OutOfTime as error:
@@ -57,6 +62,25 @@ def _examine(exercise: Exercise, answer: object, seed: int) -> Wrong | None:
     except BaseException as error:  # also exit() and what a learner derives from BaseException
         return _raised(error, exercise.call)
     return None
+
+
+def _judge(exercise: Exercise, answer: object) -> None:
+    """Raise what is wrong with the answer; the time limit stops what is called from here, only."""
+    expect_parameters(exercise.call, answer)
+    exercise.run(answer)
+
+
+@functools.cache
+def _optimizers_loading() -> threading.Thread:
+    """Load the modules of torch that the first optimizer needs: not in the learner's time.
+
+    That takes seconds. In a thread of its own it is done even if the learner interrupts the check;
+    torch would not work with half of them.
+    """
+    load = functools.partial(torch.optim.SGD, [torch.zeros(1)], lr=1.0)
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    return thread
 
 
 class _OutOfTime(BaseException):
@@ -75,38 +99,57 @@ def _time_limit():
     first = []
 
     def ring(signum, frame):
-        stack = traceback.extract_stack(frame)
+        stack = _stack_below_judge(frame)
         if any("importlib._bootstrap" in place.filename for place in stack):
             return  # half a module would stay behind; the next ring comes soon
-        first.append(_OutOfTime(_learners_line(stack)))
-        raise first[-1]
+        if stack:
+            first.append(_OutOfTime(_learners_line(stack)))
+            raise first[-1]
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT, 0.05)
+    started, handler = time.monotonic(), signal.signal(signal.SIGALRM, ring)
+    timer, interval = signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT, 0.05)
     try:
         yield
     except _OutOfTime:
         pass
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, handler or signal.SIG_DFL)
+        if timer:  # somebody else's, which goes on
+            left = timer - (time.monotonic() - started)
+            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-3), interval)
         if first:  # whatever the answer did about it
             raise first[0]
 
 
+def _stack_below_judge(frame: FrameType | None) -> list[traceback.FrameSummary]:
+    """Return the stack from `_judge` to this frame; nothing if it is not called from there."""
+    count = 0
+    for inner, _ in traceback.walk_stack(frame):
+        count += 1
+        if inner.f_code is _judge.__code__:
+            return traceback.extract_stack(frame, limit=count)
+    return []
+
+
 @contextmanager
 def _notebook_undisturbed():
-    """Drop what is printed meanwhile, and put back what an answer may change for the notebook."""
-    dtype, rng = torch.get_default_dtype(), torch.get_rng_state()
+    """Give the answer torch's usual settings, drop what it prints, and put back what it changes."""
+    device, dtype = torch.get_default_device(), torch.get_default_dtype()
     python_rng, numpy_rng = random.getstate(), np.random.get_state()  # noqa: NPY002
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
     try:
-        with open(os.devnull, "w", encoding="utf-8") as sink, redirect_stdout(sink), redirect_stderr(sink):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
+        with (
+            torch.random.fork_rng(gpus), torch.enable_grad(), warnings.catch_warnings(),
+            redirect_stdout(_SINK), redirect_stderr(_SINK),
+        ):  # fmt: skip
+            warnings.simplefilter("ignore")
+            yield
     finally:
+        torch.set_default_device(None if device.type == "cpu" else device)
         torch.set_default_dtype(dtype)
-        torch.set_rng_state(rng)
         random.setstate(python_rng)
         np.random.set_state(numpy_rng)  # noqa: NPY002
 
@@ -130,16 +173,16 @@ def _too_slow(error: _OutOfTime) -> Wrong:
 
 def _raised(error: BaseException, call: str) -> Wrong:
     """Return a hint in place of an exception, with the learner's line if it came from there."""
-    line = _learners_line(traceback.extract_tb(error.__traceback__))
-    what = {"kind": type(error).__name__, "error": _message(error)}
-    if line:
-        return Wrong("raises an exception", "抛出异常",
-                     "Your code raised {kind} in line {line}, `{code}`: {error}",
-                     "你的代码在第 {line} 行 `{code}` 抛出 {kind}：{error}", **what, **line)
     if isinstance(error, KeyboardInterrupt):
         return Wrong("interrupted", "已中断",
                      "You stopped the check before it was done.",
                      "检查还没做完，就被你中断了。")
+    line = _learners_line(traceback.extract_tb(error.__traceback__))
+    what = {"kind": type(error).__name__, "error": error_text(error)}
+    if line:
+        return Wrong("raises an exception", "抛出异常",
+                     "Your code raised {kind} in line {line}, `{code}`: {error}",
+                     "你的代码在第 {line} 行 `{code}` 抛出 {kind}：{error}", **what, **line)
     if isinstance(error, SystemExit):
         return Wrong("raises an exception", "抛出异常",
                      "Your code raised {kind}: {error}",
@@ -147,15 +190,6 @@ def _raised(error: BaseException, call: str) -> Wrong:
     return Wrong("cannot be used", "结果无法使用",
                  "`{call}` does not give what is asked for, so that the check stopped ({kind}: {error}).",
                  "`{call}` 给出的不是题目要求的结果，检查无法继续（{kind}：{error}）。", call=call, **what)
-
-
-def _message(error: BaseException) -> str:
-    """Return what an exception says, in at most a few lines."""
-    try:
-        text = str(error)
-    except Exception:  # the learner's own class may fail even here
-        text = ""
-    return (text if len(text) <= 400 else text[:400] + " …") or "–"
 
 
 def _learners_line(stack: list[traceback.FrameSummary]) -> dict:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 import zlib
 from pathlib import Path
@@ -86,7 +87,8 @@ def main() -> None:
     named = parser.parse_args().folder
     try:
         if named:
-            os.environ.setdefault("D2L_DATA", str(_folders(None)["the cache"]))  # one's own will do
+            own = _folders(None).get("the cache", "")  # will do as a source, if there is one
+            os.environ.setdefault("D2L_DATA", str(own))
         folder = _fill(named) if named else fetch_fashion_mnist()
     except OSError as error:
         sys.exit(str(error))
@@ -101,7 +103,11 @@ def _folders(root: str | os.PathLike | None) -> dict[str, Path]:
         "D2L_DATA": os.environ.get("D2L_DATA"),
         "the system copy": SYSTEM_COPY,
     }
-    return {name: Path(path).expanduser().absolute() for name, path in folders.items() if path}
+    found = {}
+    for name, path in folders.items():
+        with contextlib.suppress(RuntimeError):  # this user has no home for the ~
+            found |= {name: Path(path).expanduser().absolute()} if path else {}
+    return found
 
 
 def _missing(folder: Path) -> list[str]:
@@ -116,7 +122,12 @@ def _missing(folder: Path) -> list[str]:
 
 def _fill(root: str | os.PathLike | None) -> Path:
     """Put what is missing into this very folder, from the first routes that have it."""
-    folder, failures = _folders(root)["the cache"], []
+    folder, failures = _folders(root).get("the cache"), []
+    if not folder:
+        raise OSError(
+            "This user has no home folder to hold a cache of Fashion-MNIST: name a folder in"
+            " XDG_CACHE_HOME or root=, or one with the files in D2L_DATA."
+        )
     for route, read in _routes(folder):
         found = {}
         try:
@@ -141,6 +152,7 @@ def _put(folder: Path, name: str, content: bytes) -> None:
     part = folder / RAW / f"{name}.{os.urandom(4).hex()}.part"
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(part.parent)
         part.write_bytes(content)
         os.replace(part, folder / RAW / name)
     except OSError as error:
@@ -152,6 +164,14 @@ def _put(folder: Path, name: str, content: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed were writing; another process may do so, too."""
+    for part in folder.glob("*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > 3600:
+                part.unlink()
 
 
 def _routes(cache: Path):

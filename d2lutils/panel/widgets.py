@@ -12,7 +12,7 @@ from d2lutils.panel.chart import charts, table
 from d2lutils.panel.run import SLIDERS, Run
 from d2lutils.plotting import PALETTE
 from d2lutils.training import History, epochs
-from d2lutils.words import Text, number
+from d2lutils.words import Text, error_text, number
 
 _OFFLINE = Text(  # what a page without a kernel shows
     "This panel trains networks: run this page in Jupyter or Colab.",
@@ -179,7 +179,7 @@ class Panel:
             with self._lock:
                 if not stop.is_set():
                     self.error = error
-                    words = " ".join(f"{type(error).__name__}: {error}".split())
+                    words = " ".join(f"{type(error).__name__}: {error_text(error)}".split())
                     self._finish(run, "failed", words)
 
     def _finish(self, run: Run, state: str, words: str = "") -> None:

@@ -4,8 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
-import zipfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +19,18 @@ def path_of(*arguments: object) -> Path | None:
     files = [*sorted(here.glob("*.py")), here.parent / "data.py"]
     key = [arguments, torch.__version__, *(path.read_text("utf-8") for path in files)]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    return Path(os.environ["D2L_SWEEPS"], f"{name}.npz")
+    return Path(os.path.expanduser(os.environ["D2L_SWEEPS"]), f"{name}.npz")
 
 
 def read(path: Path | None, result) -> bool:
     """Fill the Dataset with what is kept; return whether it was there, and whole."""
     try:
         with np.load(path or "", allow_pickle=False) as file:
-            arrays = {name: file[name].reshape(result[name].shape) for name in result}
-    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+            arrays = {
+                name: file[name].reshape(old.shape).astype(old.dtype)
+                for name, old in result.items()
+            }
+    except Exception:  # a damaged file can raise anything
         return False
     for name, array in arrays.items():
         result[name].values[...] = array
@@ -40,7 +42,19 @@ def write(path: Path | None, result) -> None:
     with contextlib.suppress(OSError):  # a full disk costs nothing that was trained
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-                part = Path(folder, "part.npz")
-                np.savez_compressed(part, **{name: result[name].values for name in result})
+            _remove_leftovers(path.parent)
+            part = path.with_suffix(f".{os.urandom(4).hex()}.part")
+            try:
+                with open(part, "wb") as file:
+                    np.savez_compressed(file, **{name: result[name].values for name in result})
                 os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed were writing; another process may do so, too."""
+    for part in folder.glob("*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > 3600:
+                part.unlink()
