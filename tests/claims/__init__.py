@@ -1,6 +1,7 @@
 """What the pages claim, chapter by chapter: one `Claim` for one sentence."""
 
 from tests.claims import (
+    adamw,
     beat_dropout,
     choosing_lambda,
     choosing_p,
@@ -8,6 +9,8 @@ from tests.claims import (
     dropout,
     dropout_exercises,
     overfitting,
+    prior,
+    sparsity,
     spot_the_bug,
     weight_decay,
     weight_decay_exercises,
@@ -18,6 +21,9 @@ ALL_CLAIMS = [
     *overfitting.CLAIMS,
     *weight_decay.CLAIMS,
     *choosing_lambda.CLAIMS,
+    *sparsity.CLAIMS,
+    *adamw.CLAIMS,
+    *prior.CLAIMS,
     *dropout.CLAIMS,
     *choosing_p.CLAIMS,
     *combining.CLAIMS,
