@@ -7,6 +7,7 @@ from tests.claims import (
     combining,
     dropout,
     dropout_exercises,
+    old_notebook,
     overfitting,
     spot_the_bug,
     weight_decay,
@@ -17,6 +18,7 @@ from tests.claims.claim import SEEDS, Claim, Measured
 ALL_CLAIMS = [
     *overfitting.CLAIMS,
     *weight_decay.CLAIMS,
+    *old_notebook.CLAIMS,
     *choosing_lambda.CLAIMS,
     *dropout.CLAIMS,
     *choosing_p.CLAIMS,
