@@ -8,6 +8,7 @@ from tests.claims import (
     combining,
     dropout,
     dropout_exercises,
+    old_notebook,
     overfitting,
     prior,
     sparsity,
@@ -20,6 +21,7 @@ from tests.claims.claim import SEEDS, Claim, Measured
 ALL_CLAIMS = [
     *overfitting.CLAIMS,
     *weight_decay.CLAIMS,
+    *old_notebook.CLAIMS,
     *choosing_lambda.CLAIMS,
     *sparsity.CLAIMS,
     *adamw.CLAIMS,
