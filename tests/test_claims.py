@@ -10,8 +10,9 @@ from tests.claims.claim import number
 
 # A share, or a difference of shares: "0.61", "61 %", "2.5 points", "two points".
 NUMBER = re.compile(
-    r"(?<![\w.,])[−-]?(?:\d[\d,]*(?:\.\d+)?\s?%|\d*\.\d+(?!\w|\.\d)"
-    r"|(?:\d[\d.]*|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) points?\b)"
+    r"(?<![\w.,])[−-]?(?:\d[\d,]*(?:\.\d+)?\s?%"
+    r"|(?:\d[\d.]*|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) points?\b"
+    r"|\d*\.\d+(?!\w|\.\d))"
 )
 # What the old notebook printed, which the course quotes, and the confidence of all intervals.
 QUOTED = {0.763, 0.772, 0.779, 0.785, 0.791, 0.795, 0.81, 0.822, 0.834, 0.841, 0.845, 0.849,
