@@ -7,15 +7,19 @@ from tests.claims import (
     combining,
     dropout,
     dropout_exercises,
+    index,
     overfitting,
     spot_the_bug,
+    train_well,
     weight_decay,
     weight_decay_exercises,
 )
 from tests.claims.claim import SEEDS, Claim, Measured
 
 ALL_CLAIMS = [
+    *index.CLAIMS,
     *overfitting.CLAIMS,
+    *train_well.CLAIMS,
     *weight_decay.CLAIMS,
     *choosing_lambda.CLAIMS,
     *dropout.CLAIMS,
