@@ -1,30 +1,16 @@
-"""Claims of the front page and of the chapter overfitting."""
+"""Claims of fashion_mnist and the_gap; those of train_well stand in a file of their own."""
 
 import functools
+import math
 
 import torch
 from torch import nn
 
 import d2lutils as d2l
-from tests.claims.claim import Claim, curve, end, page
+from tests.claims.claim import Claim, Measured, page
 
 LOSS = nn.CrossEntropyLoss()
 QUIET = {"progress": False}
-
-
-# ---------------------------------------------------------------- index
-
-
-def _front():
-    return page("index", "explorer")["runs"]
-
-
-def front_curve(lam, metric):
-    return curve(_front, metric, lam=lam, label_noise=0.4)
-
-
-def front_end(lam, metric):
-    return end(_front, metric, lam=lam, label_noise=0.4)
 
 
 def mean(values):
@@ -35,243 +21,264 @@ def mean(values):
 
 
 @functools.cache
-def accuracy_per_class(seed):
-    """Of a linear network after three epochs, on the validation set."""
+def linear(seed):
+    """Validation accuracy of a linear network at the start, and per class after three epochs."""
     train_iter, valid_iter, _ = d2l.load_fashion_mnist(seed=seed)
     d2l.set_seed(seed)
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).to(d2l.default_device())
+    _, before = d2l.evaluate(net, valid_iter, LOSS)
     d2l.train(net, train_iter, None, LOSS, torch.optim.SGD(net.parameters(), lr=0.1), 3, **QUIET)
     with torch.no_grad():
         right = net(valid_iter.images / 255).argmax(dim=1) == valid_iter.labels
-    return [right[valid_iter.labels == k].float().mean().item() for k in range(10)]
+    return before, [right[valid_iter.labels == k].float().mean().item() for k in range(10)]
 
 
 SHIRT = d2l.class_names(range(10)).index("shirt")
 
 
 def without_shirts(seed):
-    return [a for k, a in enumerate(accuracy_per_class(seed)) if k != SHIRT]
+    return [a for k, a in enumerate(linear(seed)[1]) if k != SHIRT]
 
+
+# The page trains seed 0 alone; over seeds, shirts are recognized in .38 to .53 of the cases.
+FASHION: list[Claim | Measured] = [
+    Measured(
+        "overfitting/fashion_mnist",
+        "Random weights are no better than guessing among ten classes, give or take: about {10 %}.",
+        (lambda seed: linear(seed)[0],),
+        within=0.05,
+    ),
+    Measured(
+        "overfitting/fashion_mnist",
+        "Three passes over the data take one linear layer far beyond guessing, to {83 %}.",
+        (lambda seed: mean(linear(0)[1]),),
+        within=0.01,
+    ),
+    Claim(
+        "overfitting/fashion_mnist",
+        "Of all ten classes, shirts are recognized least often",
+        larger=lambda seed: min(without_shirts(seed)),
+        smaller=lambda seed: linear(seed)[1][SHIRT],
+    ),
+    Measured(
+        "overfitting/fashion_mnist",
+        "shirts are recognized least often: {53 %} of them.",
+        (lambda seed: linear(0)[1][SHIRT],),
+        within=0.03,
+    ),
+]
 
 # ---------------------------------------------------------------- the_gap
 
-
-def the_gap(*cells, **replace):
-    return page("overfitting/the_gap", "imports", "make-net", *cells, **replace)
-
-
-@functools.cache
-def fit(seed, num_epochs, label_noise=0.0):
-    """Return the curves, what both data sets give, and how sure wrong answers are."""
-    names = the_gap("fit", "sure")
-    net, history, *data = names["fit"](seed, num_epochs, train_size=1000, label_noise=label_noise)
-    train, valid = (d2l.evaluate(net, data_iter, LOSS) for data_iter in data)
-    _, on_wrong = names["confidence"](net, data[1])
-    return history, train, valid, on_wrong
+GAP = "overfitting/the_gap"
+CELLS = "imports make-net sgd fit few sure sure-table sizes watch by-class thirty gains".split()
 
 
-def train_loss_at_turn(seed):
-    history = fit(seed, 60)[0]
-    return history.train_loss[history.valid_loss.index(min(history.valid_loss))]
+def _run():
+    return page(GAP, *CELLS)
 
 
-def changes(seed):
-    """By which share loss and accuracy change from the lowest validation loss to the end."""
-    history = fit(seed, 60)[0]
-    best = history.valid_loss.index(min(history.valid_loss))
-    loss = history.valid_loss[-1] / history.valid_loss[best] - 1
-    return loss, abs(history.valid_accuracy[-1] / history.valid_accuracy[best] - 1)
+def _history(seed):
+    return _run()["histories"][seed]
 
 
-def accuracies(seed, train_size):
-    """Training and validation accuracy; of the page's four sizes, two are claimed about."""
-    sizes = ("[250, 1000, 4000, 16000]", "[1000, 16000]")
-    names = the_gap("sizes", replace=sizes)
-    return names["measured"][seed, names["sizes"].index(train_size)].tolist()
+def _turn(seed):
+    """The epoch with the lowest validation loss, from 0."""
+    losses = _history(seed).valid_loss
+    return losses.index(min(losses))
 
 
-def wrong_labels(seed, num_epochs):
-    """Shares of wrongly labelled images answered with the true class and with the wrong label."""
-    return the_gap("watch")["shares"][seed, num_epochs - 1].tolist()
+def _confidence(trained):
+    """How sure the wrong answers are."""
+
+    def measure(seed):
+        net, _, _, valid_iter = _run()[trained][seed]
+        return _run()["confidence"](net, valid_iter)[1]
+
+    return measure
 
 
 @functools.cache
-def gains(seed, num_networks=30, num_watched=300):
-    """Points by which the pick seems to beat the average network, and by which it does.
-
-    The page's thirty networks differ in their start alone; here each seed has other images, too.
-    """
-    images = ("train_size=1000, seed=0)", f"train_size=1000, seed={seed})")
-    names = the_gap("thirty", "gains", replace=images)
-    return names["gains"](names["right"][:num_networks], num_watched)
+def _first_epoch(seed):
+    """Training accuracy while epoch 1 ran and after it, and validation accuracy after it."""
+    net, history, train_iter, _ = _run()["fit"](seed, 1, train_size=1000)
+    after = d2l.evaluate(net, train_iter, LOSS)[1]
+    return history.train_accuracy[0], after, history.valid_accuracy[0]
 
 
-def flattery(seed, num_watched):
-    seems, really = gains(seed, num_watched=num_watched)
+def _gap(seed):
+    net, history, train_iter, _ = _run()["runs"][seed]
+    return d2l.evaluate(net, train_iter, LOSS)[1] - history.valid_accuracy[-1]
+
+
+def _sized(train_size, part):
+    """Accuracy on the training set (0) or the validation set (1)."""
+    return lambda seed: _run()["measured"][seed, _run()["sizes"].index(train_size), part].item()
+
+
+def _share_right(seed):
+    train_iter, _, _ = d2l.load_fashion_mnist(train_size=1000, label_noise=0.4, seed=seed)
+    return (train_iter.labels == train_iter.clean_labels).float().mean().item()
+
+
+@functools.cache
+def _random(seed):
+    """What a network knows that learned random labels: what the page prints of a seed."""
+    names = _run()
+    net, _, train_iter, valid_iter = names["fit"](
+        seed, 120, curves=False, train_size=1000, label_noise=1.0
+    )
+    loss, accuracy = d2l.evaluate(net, valid_iter, LOSS)
+    right = net(valid_iter.images / 255).argmax(dim=1) == valid_iter.labels
+    answers = names["by_class"](right, valid_iter.labels)
+    true = train_iter.clean_labels
+    luck = names["by_class"](train_iter.labels == true, true)
+    return {
+        "train": d2l.evaluate(net, train_iter, LOSS)[1],
+        "accuracy": accuracy,
+        "loss": loss,
+        "worst": answers.min().item(),
+        "best": answers.max().item(),
+        "correlation": torch.stack([luck, answers]).corrcoef()[0, 1].item(),
+    }
+
+
+def _of_random(name):
+    return lambda seed: _random(seed)[name]
+
+
+@functools.cache
+def _gains(num_watched=300, num_networks=30):
+    """Share by which the pick seems to beat the average network, and by which it does."""
+    seems, really = _run()["gains"](_run()["right"][:num_networks], num_watched)
+    return seems / 100, really / 100
+
+
+def _flattery(num_watched, num_networks=30):
+    seems, really = _gains(num_watched, num_networks)
     return seems - really
 
 
-CLAIMS: list[Claim] = [
+# Standard deviations over the seeds: losses .01, accuracies .005, classes .02, correlation .2.
+THE_GAP: list[Claim | Measured] = [
     Claim(
-        "index",
-        "passes the 64 % of labels that are right, and its validation accuracy falls while it does",
-        larger=lambda seed: mean(front_curve(0, "valid_accuracy")(seed)[9:15]),
-        smaller=lambda seed: mean(front_curve(0, "valid_accuracy")(seed)[-6:]),
-        margin=0.03,
-    ),
-    Claim(
-        "index",
-        "its training accuracy passes the 64 % of labels that are right",
-        larger=front_end(0, "train_accuracy"),
-        smaller=lambda seed: 0.64,  # the share of true labels: six in ten, and a tenth of four
-        margin=0.05,
-    ),
-    Claim(
-        "index",
-        "With weight decay of 0.02 it answers more of the unseen test images correctly",
-        larger=front_end(0.02, "test_accuracy"),
-        smaller=front_end(0, "test_accuracy"),
-        margin=0.03,
-    ),
-    Claim(
-        "index",
-        "although it scores lower on its own training data",
-        larger=front_end(0, "train_accuracy"),
-        smaller=front_end(0.02, "train_accuracy"),
-        margin=0.1,
-    ),
-    Claim(
-        "index",
-        "Far too much weight decay is worse than none.",
-        larger=front_end(0, "test_accuracy"),
-        smaller=front_end(0.2, "test_accuracy"),
-        margin=0.05,
-    ),
-    Claim(
-        "overfitting/fashion_mnist",
-        "Three passes over the data take one linear layer far beyond guessing.",
-        larger=lambda seed: mean(accuracy_per_class(seed)),
-        smaller=lambda seed: 0.1,
-        margin=0.6,
-    ),
-    Claim(
-        "overfitting/fashion_mnist",
-        "Of all ten classes, shirts are recognized least often.",
-        larger=lambda seed: min(without_shirts(seed)),
-        smaller=lambda seed: accuracy_per_class(seed)[SHIRT],
-    ),
-    Claim(
-        "overfitting/the_gap",
+        GAP,
         "the training loss goes on falling while the validation loss turns and rises",
-        larger=lambda seed: fit(seed, 60)[0].valid_loss[-1],
-        smaller=lambda seed: min(fit(seed, 60)[0].valid_loss),
-        margin=0.05,
-    ),
-    Claim(
-        "overfitting/the_gap",
-        "the training loss goes on falling while the validation loss",
-        larger=train_loss_at_turn,
-        smaller=lambda seed: fit(seed, 60)[0].train_loss[-1],
+        larger=lambda seed: _history(seed).train_loss[_turn(seed)],
+        smaller=lambda seed: _history(seed).train_loss[-1],
         margin=0.1,
     ),
-    Claim(
-        "overfitting/the_gap",
-        "From its lowest point to the last epoch, the validation loss rises by a far larger share"
-        " than the accuracy changes.",
-        larger=lambda seed: changes(seed)[0],
-        smaller=lambda seed: changes(seed)[1],
-        margin=0.1,
+    Measured(
+        GAP,
+        "the validation loss is at its lowest, {0.58}; at the end it is {0.71}",
+        (
+            lambda seed: _history(seed).valid_loss[_turn(seed)],
+            lambda seed: _history(seed).valid_loss[-1],
+        ),
+        within=0.02,
+    ),
+    Measured(
+        GAP,
+        "The accuracy is {0.81} there",
+        (lambda seed: _history(seed).valid_accuracy[_turn(seed)],),
+        within=0.01,
+    ),
+    Measured(
+        GAP,
+        "After 80 epochs the network gives its wrong answers a probability of {0.76}, after 15"
+        " epochs {0.59}.",
+        (_confidence("runs"), _confidence("early")),
+        within=0.02,
     ),
     Claim(
-        "overfitting/the_gap",
-        "After 60 epochs the network is surer of its wrong answers than after 15.",
-        larger=lambda seed: fit(seed, 60)[3],
-        smaller=lambda seed: fit(seed, 15)[3],
-        margin=0.03,
-    ),
-    Claim(
-        "overfitting/the_gap",
+        GAP,
         "the validation accuracy is *above* the training accuracy",
-        larger=lambda seed: fit(seed, 1)[0].valid_accuracy[0],
-        smaller=lambda seed: fit(seed, 1)[0].train_accuracy[0],
+        larger=lambda seed: _first_epoch(seed)[2],
+        smaller=lambda seed: _first_epoch(seed)[0],
         margin=0.02,
     ),
-    Claim(
-        "overfitting/the_gap",
-        "Measured after the first epoch, the training accuracy is well above what was collected"
-        " while it ran.",
-        larger=lambda seed: fit(seed, 1)[1][1],
-        smaller=lambda seed: fit(seed, 1)[0].train_accuracy[0],
-        margin=0.02,
+    Measured(
+        GAP,
+        "While the first epoch ran, {36 %} of the training images were answered correctly;"
+        " measured after it, in the same way as the validation set, it is {49 %}, against {46 %}.",
+        tuple(lambda seed, i=i: _first_epoch(0)[i] for i in range(3)),
+        within=0.02,
+    ),
+    Measured(GAP, "a gap of {19 points}", (_gap,), within=0.01),
+    Measured(
+        GAP,
+        "the validation accuracy rises from {75 %} to {85 %}. From 1,000 to 4,000 the training"
+        " accuracy stays at {97 %}",
+        (_sized(250, 1), _sized(4000, 1), _sized(4000, 0)),
+        within=0.012,
+    ),
+    Measured(GAP, "accuracy stays at {97 %}, so the gap closes", (_sized(1000, 0),), within=0.01),
+    Measured(GAP, "so that {64 %} are right", (_share_right,), within=0.01),
+    Measured(
+        GAP,
+        "before the tenth epoch it names the true class of {73 %} of the images",
+        (lambda seed: _run()["shares"][seed, :10, 0].max().item(),),
+        within=0.02,
+    ),
+    Measured(
+        GAP,
+        "after 80 epochs it repeats {91 %} of the wrong labels",
+        (lambda seed: _run()["shares"][seed, -1, 1].item(),),
+        within=0.02,
     ),
     Claim(
-        "overfitting/the_gap",
-        "the training accuracy falls, since there is more to learn by heart",
-        larger=lambda seed: accuracies(seed, 1000)[0],
-        smaller=lambda seed: accuracies(seed, 16000)[0],
-        margin=0.05,
+        GAP,
+        "Guessing would score within a point of {10 %} on 5,000 images.",
+        larger=lambda seed: 0.01,
+        smaller=lambda seed: 2 * math.sqrt(0.1 * 0.9 / 5000),
     ),
     Claim(
-        "overfitting/the_gap",
-        "and the validation accuracy rises",
-        larger=lambda seed: accuracies(seed, 16000)[1],
-        smaller=lambda seed: accuracies(seed, 1000)[1],
-        margin=0.01,
+        GAP,
+        "The network learns more than {99 %} of the random labels.",
+        larger=_of_random("train"),
+        smaller=lambda seed: 0.99,
+    ),
+    Measured(GAP, "Its validation loss is {4.8}", (_of_random("loss"),), within=0.2),
+    Measured(
+        GAP,
+        "The validation accuracy is about {10 %}, but with another seed it may as well be {13 %}"
+        " (try 6).",
+        (_of_random("accuracy"), lambda seed: _random(6)["accuracy"]),
+        within=0.015,
+    ),
+    Measured(
+        GAP,
+        "the best class has {16 %} and the worst {4 %}",
+        (_of_random("best"), _of_random("worst")),
+        within=0.02,
+    ),
+    Measured(
+        GAP,
+        "that is the correlation in the last column, {0.6}",
+        (_of_random("correlation"),),
+        within=0.2,
+    ),
+    Measured(
+        GAP,
+        "The pick seems {1.3 points} better than the average network, but on fresh images next to"
+        " nothing of that is left: {0.1 points}.",
+        (lambda seed: _gains()[0], lambda seed: _gains()[1]),
+        within=0.002,
     ),
     Claim(
-        "overfitting/the_gap",
-        "after ten epochs it names the true class of most images whose label is wrong",
-        larger=lambda seed: wrong_labels(seed, 10)[0],
-        smaller=lambda seed: 0.5,
-        margin=0.05,
-    ),
-    Claim(
-        "overfitting/the_gap",
-        "after a hundred epochs it repeats nearly every wrong label",
-        larger=lambda seed: wrong_labels(seed, 100)[1],
-        smaller=lambda seed: 0.9,
-    ),
-    Claim(
-        "overfitting/the_gap",
-        "The network learns the random labels of its training set almost perfectly",
-        larger=lambda seed: fit(seed, 120, label_noise=1.0)[1][1],
-        smaller=lambda seed: 0.9,
-    ),
-    Claim(
-        "overfitting/the_gap",
-        "on the validation set fewer than one answer in five is right",
-        larger=lambda seed: 0.2,  # eight seeds gave .08 to .16
-        smaller=lambda seed: fit(seed, 120, label_noise=1.0)[2][1],
-    ),
-    Claim(
-        "overfitting/the_gap",
-        r"its validation loss is *worse* than the $\log 10 \approx 2.3$ of somebody who gives each"
-        " class a tenth",
-        larger=lambda seed: fit(seed, 120, label_noise=1.0)[2][0],
-        smaller=lambda seed: 2.31,
-        margin=0.5,
-    ),
-    Claim(
-        "overfitting/the_gap",
-        "The pick seems clearly better than the average network, but on fresh images less than half"
-        " of that is left.",
-        larger=lambda seed: 0.5 * gains(seed)[0],
-        smaller=lambda seed: gains(seed)[1],
-        margin=0.05,
-    ),
-    Claim(
-        "overfitting/the_gap",
+        GAP,
         "The more networks you try, the more luck you collect",
-        larger=lambda seed: gains(seed, 30)[0] - gains(seed, 30)[1],
-        smaller=lambda seed: gains(seed, 2)[0] - gains(seed, 2)[1],
-        margin=0.1,
+        larger=lambda seed: _flattery(300),
+        smaller=lambda seed: _flattery(300, num_networks=2),
+        margin=0.002,
     ),
-    Claim(
-        "overfitting/the_gap",
-        "A larger set gives luck less room, so the flattery shrinks from 100 watched images to"
-        " 1,000.",
-        larger=lambda seed: flattery(seed, 100),
-        smaller=lambda seed: flattery(seed, 1000),
-        margin=0.1,
+    Measured(
+        GAP,
+        "picking among thirty flatters by {2.1 points} with 100 watched images, by {0.6 points}"
+        " with 1,000.",
+        (lambda seed: _flattery(100), lambda seed: _flattery(1000)),
+        within=0.003,
     ),
 ]
+
+CLAIMS: list[Claim | Measured] = [*FASHION, *THE_GAP]
