@@ -1,14 +1,17 @@
 """What the pages claim, chapter by chapter: one `Claim` for one sentence."""
 
 from tests.claims import (
+    activations,
     beat_dropout,
     choosing_lambda,
     choosing_p,
     combining,
     dropout,
     dropout_exercises,
+    other_noise,
     overfitting,
     spot_the_bug,
+    uncertainty,
     weight_decay,
     weight_decay_exercises,
 )
@@ -20,6 +23,9 @@ ALL_CLAIMS = [
     *choosing_lambda.CLAIMS,
     *dropout.CLAIMS,
     *choosing_p.CLAIMS,
+    *activations.CLAIMS,
+    *other_noise.CLAIMS,
+    *uncertainty.CLAIMS,
     *combining.CLAIMS,
     *weight_decay_exercises.CLAIMS,
     *dropout_exercises.CLAIMS,
