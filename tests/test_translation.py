@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 import pytest
+from markdown_it import MarkdownIt
 
 from book import translation
 from book.pages import BOOK, folder, pages
@@ -91,6 +92,14 @@ def shares(text: str) -> Counter:
 def test_numbers_are_those_of_the_english_page(path):
     for cell, (english_text, text) in texts(path).items():
         assert shares(english_text) == shares(text), cell
+
+
+@every_page
+def test_what_is_bold_shows_as_bold(path):
+    """Markdown takes `**…。**文` for asterisks: the stop belongs behind the bold words."""
+    for cell, (_, text) in texts(path).items():
+        shown = MarkdownIt().render(FORMULA.sub("", text))
+        assert "**" not in re.sub(r"<(code|pre)\b.*?</\1>", "", shown, flags=re.S), cell
 
 
 @every_page
