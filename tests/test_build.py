@@ -235,6 +235,12 @@ def test_tables_get_a_box_that_can_scroll():
     assert box["aria-label"] == "Table" and box.table and not box.table.has_attr("border")
 
 
+def test_a_number_keeps_its_unit():
+    page = tidied("<p>from 90.2 % by 13 points to 3 pointers</p><pre>90.2 %</pre>")
+    assert page.p.text == "from 90.2\u00a0% by 13\u00a0points to 3 pointers"
+    assert page.pre.text == "90.2 %"
+
+
 def test_images_keep_their_place_while_they_load(tmp_path):
     from PIL import Image
 

@@ -6,6 +6,7 @@ phones, screen readers and the HTML standard.
 """
 
 import json
+import re
 from pathlib import Path
 
 import imagesize
@@ -48,6 +49,9 @@ def tidy(soup, images, words):
             del texts["hidden"]
         else:
             texts.extract()
+    for text in soup.find_all(string=re.compile(r"\d (%|points?\b)")):
+        if not text.find_parent(["pre", "code", "script", "style"]):  # a number keeps its unit
+            text.replace_with(re.sub(r"(\d) (?=%|points?\b)", "\\1\u00a0", text))
     for number, heading in enumerate(soup.select("section section > :is(h2, h3, h4)"), 1):
         heading.insert(0, soup.new_tag("span", id=f"s{number}"))  # the same in every edition
     for number, image in enumerate(soup.select("img")):
