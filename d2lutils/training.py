@@ -150,7 +150,7 @@ def train(
     num_epochs : int
         Passes over `train_iter`, at least 1.
     scheduler : torch.optim.lr_scheduler.LRScheduler, optional
-        Changes the learning rate; takes a step after each step of `optimizer`.
+        Of this `optimizer`, for its steps: it takes one after each of them, not after each epoch.
     penalty : callable, optional
         ``penalty(net)``, a scalar tensor added to what is minimized, and reported apart.
     progress : bool, default True
@@ -210,11 +210,11 @@ def _means(name: str, total: np.ndarray | int) -> list[float]:
 
 def _diverged(epoch, optimizer, history, objective) -> FloatingPointError:
     """Say where training left the rails, what drove it there, and what to try."""
-    rates = ", ".join(f"{lr:g}" for lr in sorted({group["lr"] for group in optimizer.param_groups}))
+    rates = sorted({f"{g.get('initial_lr', g['lr']):g}" for g in optimizer.param_groups})
     error = FloatingPointError(
-        f"the loss became {objective} in epoch {epoch} with learning rate {rates}. Try one that is"
-        " ten times smaller, from fresh weights, since these may be spoilt; if that changes"
-        " nothing, look for NaN in the inputs, the starting weights or the penalty."
+        f"the loss became {objective} in epoch {epoch} with learning rate {', '.join(rates)}. Try"
+        " one that is ten times smaller, from fresh weights, since these may be spoilt; if that"
+        " changes nothing, look for NaN in the inputs, the starting weights or the penalty."
     )
     error.history = history
     return error

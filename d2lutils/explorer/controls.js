@@ -1,5 +1,5 @@
 // The sliders and switches, and the final values in numbers.
-import { format } from "./numbers.js";
+import { format, range } from "./numbers.js";
 import { html, set } from "./svg.js";
 
 const MOST = 3; // curves that are kept
@@ -37,8 +37,11 @@ export class Controls {
     const { words } = runs;
     const button = (text, onclick) => Object.assign(html("button", { type: "button" }, text), { onclick });
     this.keep = button(words.keep, () => {
-      const { state } = this, others = state.kept.filter((old) => runs.point(old) !== runs.point(state));
-      this.go({ kept: [...others, { ...state, kept: [] }].slice(-MOST) });
+      const { state } = this, { kept } = state;
+      if (kept.some((old) => runs.point(old) === runs.point(state))) return;
+      const left = kept.slice(1 - MOST), taken = left.map((old) => old.slot);
+      const slot = range(MOST, (i) => i).find((i) => !taken.includes(i)); // its colour, for as long as it stays
+      this.go({ kept: [...left, { ...state, kept: [], slot }] });
     });
     this.clear = button(words.clear, () => { this.go({ kept: [] }); this.keep.focus(); });
     this.switches.append(html("div", { class: "keeping" }, this.keep, this.clear));

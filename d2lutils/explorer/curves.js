@@ -44,16 +44,16 @@ export class Curves {
     const kept = state.kept.map((old) => [old, runs.point(old)]);
     const all = PARTS.flatMap((part) => [this.metric[part].low, this.metric[part].high]).flat(2);
     head(this.panel, runs.title("overEpochs", metric), [["train", words.asItRan], ["valid", words.validation],
-      ...kept.map(([old], i) => [`valid kept${i}`, runs.settingWithLabels(old)])]);
+      ...kept.map(([old]) => [`valid kept${old.slot}`, runs.settingWithLabels(old)])]);
     const svg = this.plot.firstChild;
     const a = this.axes = axes(svg, width, span(all, log), log,
       shown.map((v) => (v - 1) / last), shown.map(String), words.epoch);
     this.xs = range(epochs, (i) => a.x(i / last));
     this.bands = PARTS.map((part) => shape(a.front, "path", `band ${part}`));
     this.cursor = shape(a.front, "line", "cursor", { y1: a.top, y2: a.bottom });
-    for (const [i, [, point]] of kept.entries())
+    for (const [{ slot }, point] of kept)
       for (const part of PARTS)
-        shape(a.front, "path", `line ${part} kept${i}`, { d: line(this.xs, this.metric[part].mean[point].map(a.y)) });
+        shape(a.front, "path", `line ${part} kept${slot}`, { d: line(this.xs, this.metric[part].mean[point].map(a.y)) });
     this.lines = PARTS.map((part) => shape(a.front, "path", `line ${part}`));
     this.dots = PARTS.map((part) => mark(svg, part, 4));
     this.note = shape(svg, "text", "note middle", { x: a.middle, y: a.bottom / 2 });

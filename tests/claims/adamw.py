@@ -80,7 +80,7 @@ CLAIMS: list[Claim | Measured] = [
     ),
     Measured(
         _PAGE,
-        "λ = 10, which the product recommends, is {7 points} worse.",
+        "λ = 10, the nearest to what the product recommends, is {7 points} worse.",
         (_lead(_slow, _at("slow_adamw", 10)),),
         within=0.015,  # .010 over the seeds
     ),

@@ -98,7 +98,7 @@ CLAIMS: list[Claim | Measured] = [
     *(
         Claim(
             _PAGE,
-            "each of the three is worth about {nine points} or more",
+            "each of the three is worth about nine points or more",
             _end(kind),
             _end("none"),
             margin=0.07,

@@ -13,10 +13,6 @@ LOSS = nn.CrossEntropyLoss()
 QUIET = {"progress": False}
 
 
-def mean(values):
-    return sum(values) / len(values)
-
-
 # ---------------------------------------------------------------- fashion_mnist
 
 
@@ -33,6 +29,15 @@ def linear(seed):
     return before, [right[valid_iter.labels == k].float().mean().item() for k in range(10)]
 
 
+@functools.cache
+def _as_printed():
+    """Accuracy of the page's own network, per class; its timing has drawn batches before."""
+    cells = "imports torchvision random-split loaders in-memory speed ratio count untrained train"
+    found = page("overfitting/fashion_mnist", *cells.split(), "per-class")
+    right, y = found["y_hat"] == found["y"], found["y"]
+    return found["valid_accuracy"], [right[y == k].float().mean().item() for k in range(10)]
+
+
 SHIRT = d2l.class_names(range(10)).index("shirt")
 
 
@@ -40,7 +45,7 @@ def without_shirts(seed):
     return [a for k, a in enumerate(linear(seed)[1]) if k != SHIRT]
 
 
-# The page trains seed 0 alone; over seeds, shirts are recognized in .38 to .53 of the cases.
+# The page trains one network; with other seeds, shirts are recognized in .38 to .53 of the cases.
 FASHION: list[Claim | Measured] = [
     Measured(
         "overfitting/fashion_mnist",
@@ -50,8 +55,8 @@ FASHION: list[Claim | Measured] = [
     ),
     Measured(
         "overfitting/fashion_mnist",
-        "Three passes over the data take one linear layer far beyond guessing, to {83 %}.",
-        (lambda seed: mean(linear(0)[1]),),
+        "Three passes over the data take one linear layer far beyond guessing, to {82 %}.",
+        (lambda seed: _as_printed()[0],),
         within=0.01,
     ),
     Claim(
@@ -62,8 +67,8 @@ FASHION: list[Claim | Measured] = [
     ),
     Measured(
         "overfitting/fashion_mnist",
-        "shirts are recognized least often: {53 %} of them.",
-        (lambda seed: linear(0)[1][SHIRT],),
+        "shirts are recognized least often: {65 %} of them.",
+        (lambda seed: _as_printed()[1][SHIRT],),
         within=0.03,
     ),
 ]
@@ -216,8 +221,8 @@ THE_GAP: list[Claim | Measured] = [
     Measured(GAP, "so that {64 %} are right", (_share_right,), within=0.01),
     Measured(
         GAP,
-        "before the tenth epoch it names the true class of {73 %} of the images",
-        (lambda seed: _run()["shares"][seed, :10, 0].max().item(),),
+        "before the tenth epoch it names the true class of {71 %} of the images",
+        (lambda seed: _run()["shares"][:, :9, 0].mean(dim=0).max().item(),),
         within=0.02,
     ),
     Measured(
@@ -226,9 +231,15 @@ THE_GAP: list[Claim | Measured] = [
         (lambda seed: _run()["shares"][seed, -1, 1].item(),),
         within=0.02,
     ),
+    Measured(
+        GAP,
+        "Guessing would score within a point of {10 %}",
+        (lambda seed: 1 / len(d2l.class_names(range(10))),),
+        within=0.001,
+    ),
     Claim(
         GAP,
-        "Guessing would score within a point of {10 %} on 5,000 images.",
+        "Guessing would score within a point of 10 % on 5,000 images.",
         larger=lambda seed: 0.01,
         smaller=lambda seed: 2 * math.sqrt(0.1 * 0.9 / 5000),
     ),
