@@ -165,6 +165,14 @@ def test_one_title_and_no_skipped_heading_level(page):
 
 
 @every_page
+def test_every_column_of_a_table_has_a_name(page):
+    twin = pages.folder("zh") / page.relative_to(BOOK)
+    for text in map(prose, (page, twin)):
+        for head in re.findall(r"^(\|.*\|)\n\|[-:| ]+\|$", text, re.MULTILINE):
+            assert all(name.strip() for name in head.strip("|").split("|")), head
+
+
+@every_page
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", without_code(prose(page))):
         assert (page.parent / target).is_file(), target
