@@ -82,5 +82,7 @@ def test_a_number_that_is_not_measured_is_seen():
         Measured("index", "from {61 %}", (lambda seed: 0.62,), within=0.005).check()
     with pytest.raises(ValueError, match="1 measurements"):
         Measured("index", "{61 %} and {97 %}", (lambda seed: 0.61,), within=0.01)
+    with pytest.raises(ValueError, match="within=0.02 is too wide"):
+        Measured("index", "by {two points}", (lambda seed: 0.0,), within=0.02)
     text = "It rises by two points to 61 %, or .61, in 30 epochs (`x = 0.5`, $p = 0.7$); −0.02."
     assert NUMBER.findall(spoken(text)) == ["two points", "61 %", ".61", "−0.02"]

@@ -1,7 +1,6 @@
 """Claims of the page weight_decay/adamw, measured with its own code and settings."""
 
-from d2lutils import compare
-from tests.claims.claim import SEEDS, Claim, Measured, end, page
+from tests.claims.claim import Claim, Measured, cannot_tell, end, interval, minus, page
 
 _PAGE = "weight_decay/adamw"
 
@@ -18,20 +17,6 @@ def _at(runs, lam, metric="valid_accuracy", **where):
 
 def _norm(runs, lam):
     return _at(runs, lam, "weight_norm", layer=1)
-
-
-def _lead(first, second):
-    return lambda seed: first(seed) - second(seed)
-
-
-def _cannot_tell(first, second):
-    """Return how far zero lies inside the interval of the difference."""
-
-    def measure(seed):
-        difference = compare(*([of(s) for s in SEEDS] for of in (first, second)))
-        return min(difference.high, -difference.low)
-
-    return measure
 
 
 _adamw, _adam, _sgd = _at("adamw", 3), _at("adam_l2", 0.02), _at("sgd", 0.02)
@@ -52,24 +37,22 @@ CLAIMS: list[Claim | Measured] = [
         (_adamw, _adam, _sgd),
         within=0.006,
     ),
-    Claim(
-        _PAGE,
-        "three seeds cannot tell AdamW from either of the others.",
-        lambda seed: min(_cannot_tell(_adamw, other)(seed) for other in (_adam, _sgd)),
-        lambda seed: 0.0,
+    *(
+        cannot_tell(
+            _PAGE, "three seeds cannot tell AdamW from either of the others.", _adamw, other
+        )
+        for other in (_adam, _sgd)
     ),
     Measured(
         _PAGE,
         'AdamW would have "won" by {1.5 points}',
-        (_lead(_adamw, _at("adam_l2", 0.03)),),
+        (minus(_adamw, _at("adam_l2", 0.03)),),
         within=0.006,
     ),
     Claim(
         _PAGE,
         "with an interval above zero.",
-        lambda seed: (
-            compare(*([of(s) for s in SEEDS] for of in (_adamw, _at("adam_l2", 0.03)))).low
-        ),
+        lambda _: interval(_adamw, _at("adam_l2", 0.03)).low,
         lambda seed: 0.0,
     ),
     Measured(
@@ -81,13 +64,13 @@ CLAIMS: list[Claim | Measured] = [
     Measured(
         _PAGE,
         "λ = 10, the nearest to what the product recommends, is {7 points} worse.",
-        (_lead(_slow, _at("slow_adamw", 10)),),
+        (minus(_slow, _at("slow_adamw", 10)),),
         within=0.015,  # .010 over the seeds
     ),
     Measured(
         _PAGE,
         "SGD reaches {76.2 %} with λ = 0.02 and loses {2.5 points} with λ = 0.05.",
-        (_slow_sgd, _lead(_slow_sgd, _at("slow_sgd", 0.05))),
+        (_slow_sgd, minus(_slow_sgd, _at("slow_sgd", 0.05))),
         within=0.006,
     ),
     Measured(

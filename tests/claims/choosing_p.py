@@ -2,8 +2,7 @@
 
 import functools
 
-from d2lutils import compare
-from tests.claims.claim import SEEDS, Claim, Measured, page
+from tests.claims.claim import Claim, Measured, cannot_tell, minus, page
 
 _PAGE = "dropout/choosing_p"
 # Accuracy after training scatters by .002 to .010 over seeds, a mean of three by .006.
@@ -33,19 +32,6 @@ def _stopped(p1, p2):
     return lambda seed: _names()["result"].valid_accuracy.sel(p1=p1, p2=p2, seed=seed).max().item()
 
 
-def _minus(a, b):
-    return lambda seed: a(seed) - b(seed)
-
-
-def _unsure(sentence, a, b):
-    """A claim that the three seeds cannot tell `a` from `b`."""
-
-    def told(seed):
-        return compare([a(s) for s in SEEDS], [b(s) for s in SEEDS]).verdict == "cannot tell"
-
-    return Claim(_PAGE, sentence, told, lambda seed: 0, margin=0.5)
-
-
 _PAIRS = [(0, 0.1), (0, 0.3), (0, 0.5), (0.1, 0.3), (0.1, 0.5)]
 
 CLAIMS: list[Claim | Measured] = [
@@ -66,7 +52,7 @@ CLAIMS: list[Claim | Measured] = [
     Measured(
         _PAGE,
         "on test images it is worth {12.6 points}**: {74.7 %} against {62.1 %}.",
-        (_minus(_test(0.5, 0.1), _test(0, 0)), _test(0.5, 0.1), _test(0, 0)),
+        (minus(_test(0.5, 0.1), _test(0, 0)), _test(0.5, 0.1), _test(0, 0)),
         within=_NEAR,
     ),
     Measured(
@@ -75,13 +61,15 @@ CLAIMS: list[Claim | Measured] = [
         (_valid(0.5, 0.1),),
         within=_NEAR,
     ),
-    _unsure(
+    cannot_tell(
+        _PAGE,
         "against (0.5, 0), the runner-up, these runs cannot tell.",
         _valid(0.5, 0.1),
         _valid(0.5, 0),
     ),
     Measured(_PAGE, "Stopping early alone reaches {75 %} as well", (_stopped(0, 0),), within=_NEAR),
-    _unsure(
+    cannot_tell(
+        _PAGE,
         "whether sixty epochs of dropout are better, these runs cannot tell.",
         _valid(0.5, 0.1),
         _stopped(0, 0),
@@ -89,7 +77,7 @@ CLAIMS: list[Claim | Measured] = [
     Measured(
         _PAGE,
         "Where both may stop, dropout is {1.4 points} above",
-        (_minus(_stopped(0.5, 0.1), _stopped(0, 0)),),
+        (minus(_stopped(0.5, 0.1), _stopped(0, 0)),),
         within=0.007,  # the three differences scatter by .004
     ),
     *(
@@ -106,12 +94,13 @@ CLAIMS: list[Claim | Measured] = [
         _PAGE,
         "from {1.4 points} to {5.9 points}",
         (
-            _minus(_valid(0.1, 0), _valid(0, 0.1)),
-            _minus(_valid(0.5, 0), _valid(0, 0.5)),
+            minus(_valid(0.1, 0), _valid(0, 0.1)),
+            minus(_valid(0.5, 0), _valid(0, 0.5)),
         ),
         within=_DIFFERENCE,
     ),
-    _unsure(
+    cannot_tell(
+        _PAGE,
         "Of (0.3, 0.5) and (0.5, 0.3) we cannot tell.",
         _valid(0.3, 0.5),
         _valid(0.5, 0.3),
@@ -132,15 +121,15 @@ CLAIMS: list[Claim | Measured] = [
     Measured(
         _PAGE,
         "the first layer is still {2.7 points} ahead on average",
-        (_minus(_valid(0.3, 0), _valid(0, 0.5)),),
+        (minus(_valid(0.3, 0), _valid(0, 0.5)),),
         within=_DIFFERENCE,
     ),
     Claim(_PAGE, "ahead with each of the three seeds", _valid(0.3, 0), _valid(0, 0.5)),
-    _unsure("but the interval holds zero.", _valid(0.3, 0), _valid(0, 0.5)),
+    cannot_tell(_PAGE, "but the interval holds zero.", _valid(0.3, 0), _valid(0, 0.5)),
     Claim(
         _PAGE,
         "Of more than {ten points} about one is left",
-        _minus(_valid(0.5, 0), _valid(0, 0)),
+        minus(_valid(0.5, 0), _valid(0, 0)),
         lambda seed: 0.1,
     ),
     Measured(
@@ -149,7 +138,8 @@ CLAIMS: list[Claim | Measured] = [
         (_valid(0.5, 0, "clean"), _valid(0, 0, "clean")),
         within=_NEAR,
     ),
-    _unsure(
+    cannot_tell(
+        _PAGE,
         "these runs cannot tell the two apart.",
         _valid(0.5, 0, "clean"),
         _valid(0, 0, "clean"),

@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 
 from book.pages import run_cells
+from d2lutils import compare, load_fashion_mnist
+from d2lutils.sweeps import Comparison
 
 SEEDS = (0, 1, 2)
 page = functools.cache(run_cells)  # what cells define, executed once
@@ -78,12 +80,13 @@ class Measured:
     values : tuple of callable
         For each number, from a seed to what is measured: 0.61, 0.97; its mean over seeds counts.
     within : float
-        How far a mean may be from the number said, from the spread over seeds and machines.
+        How far a mean may be from a number said, from the spread over seeds and machines; less
+        than each number, which else might as well be zero.
 
     Raises
     ------
     ValueError
-        If there is not one measurement for each number.
+        If there is not one measurement for each number, or `within` is too wide.
     """
 
     page: str
@@ -96,6 +99,8 @@ class Measured:
             raise ValueError(
                 f"{len(self.values)} measurements for the numbers in {self.sentence!r}"
             )
+        if any(0 < abs(said) <= self.within for said in self.numbers):
+            raise ValueError(f"within={self.within} is too wide for a number in {self.sentence!r}")
 
     @property
     def numbers(self) -> list[float]:
@@ -119,6 +124,39 @@ def number(text: str) -> float:
     amount = amount.lower()
     value = WORDS.index(amount) if amount in WORDS else float(amount.replace(",", ""))
     return value / _UNITS[unit.strip()]
+
+
+def zero(_: int) -> float:
+    """Measure nothing: what a difference is held against."""
+    return 0.0
+
+
+def minus(first: Callable, second: Callable) -> Callable[[int], float]:
+    """Return a measurement: by how much the first exceeds the second."""
+    return lambda seed: first(seed) - second(seed)
+
+
+def interval(first: Callable, second: Callable = zero) -> Comparison:
+    """Return the difference of two measurements, or of one from zero, over the seeds."""
+    return compare(*([measure(seed) for seed in SEEDS] for measure in (first, second)))
+
+
+def room_for_zero(found: Comparison) -> float:
+    """Return how far inside an interval zero lies; negative if it lies outside."""
+    return min(found.high, -found.low)
+
+
+def cannot_tell(page: str, sentence: str, first: Callable, second: Callable = zero) -> Claim:
+    """Return the claim that the seeds cannot tell two measurements apart, or one from zero."""
+    return Claim(page, sentence, lambda _: room_for_zero(interval(first, second)), zero)
+
+
+@functools.cache
+def share_right(seed: int, **sizes: int) -> float:
+    """Measure the share of right labels among 1,000 of which 40 % were redrawn."""
+    how = {"train_size": 1000, "label_noise": 0.4, "seed": seed, "device": "cpu"} | sizes
+    train_iter, *_ = load_fashion_mnist(**how)
+    return (train_iter.labels == train_iter.clean_labels).float().mean().item()
 
 
 def curve(runs: Callable[[], xr.Dataset], metric: str, **at) -> Callable[[int], np.ndarray]:

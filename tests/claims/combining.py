@@ -1,9 +1,18 @@
 """Claims of the page together/combining, measured with its own settings."""
 
-import functools
-
-import d2lutils as d2l
-from tests.claims.claim import SEEDS, Claim, Measured, curve, end, page
+from tests.claims.claim import (
+    SEEDS,
+    Claim,
+    Measured,
+    cannot_tell,
+    curve,
+    end,
+    interval,
+    minus,
+    page,
+    share_right,
+    zero,
+)
 
 _PAGE = "together/combining"
 _GAINS = {"within": 0.01}  # standard deviation over seeds of a gain: .003 to .014
@@ -47,25 +56,6 @@ def _smaller(lam, p, **which):
     return lambda _: min(sum(map(gain, SEEDS)) / len(SEEDS) for gain in alone)
 
 
-def _zero(_):
-    return 0
-
-
-def _interval(difference):
-    """The interval of a difference over the seeds."""
-    return d2l.compare([difference(seed) for seed in SEEDS], [0] * len(SEEDS))
-
-
-def _holds_zero(sentence, difference):
-    """A claim that the interval of a difference holds zero."""
-    return Claim(
-        _PAGE,
-        sentence,
-        lambda _: min(_interval(difference).high, -_interval(difference).low),
-        _zero,
-    )
-
-
 def _stopped(lam, p):
     """Validation accuracy of the epoch with the lowest validation loss."""
     accuracy, loss = (curve(_sweep, f"valid_{x}", lam=lam, p=p) for x in ("accuracy", "loss"))
@@ -78,14 +68,6 @@ def _ahead_of_stopping(lam, p):
 
 def _train(lam, p):
     return _valid(lam, p, "final_train_accuracy")
-
-
-@functools.cache
-def _right_labels(seed):
-    train_iter, *_ = d2l.load_fashion_mnist(
-        train_size=1000, label_noise=0.4, seed=seed, device="cpu"
-    )
-    return (train_iter.labels == train_iter.clean_labels).float().mean().item()
 
 
 def _test(lam, p):
@@ -103,7 +85,7 @@ SQUARE = [
         (_valid(0, 0), _valid(0.02, 0), _valid(0, 0.4), _valid(0.02, 0.4)),
         within=0.012,  # spread over seeds .003 to .013
     ),
-    Measured(_PAGE, "Of the training labels {64 %} are right.", (_right_labels,), within=0.01),
+    Measured(_PAGE, "Of the training labels {64 %} are right.", (share_right,), within=0.01),
     Measured(
         _PAGE,
         "A network that reaches {97 %} on them has learned the wrong ones by heart. Each medicine"
@@ -112,7 +94,7 @@ SQUARE = [
         (_train(0, 0), _train(0.02, 0), _train(0, 0.4), _train(0.02, 0.4)),
         within=0.025,  # spread over seeds up to .037
     ),
-    Claim(_PAGE, "there it misses labels that are right.", _right_labels, _train(0.02, 0.4), 0.05),
+    Claim(_PAGE, "there it misses labels that are right.", share_right, _train(0.02, 0.4), 0.05),
 ]
 
 CONTRASTS = [
@@ -122,11 +104,11 @@ CONTRASTS = [
         _gains(0.003, 0.2),
         **_GAINS,
     ),
-    _holds_zero("The interval holds zero, so *additive* fits", _contrast(0.003, 0.2)),
+    cannot_tell(_PAGE, "The interval holds zero, so *additive* fits", _contrast(0.003, 0.2)),
     Claim(
         _PAGE,
         "it is wider than the gain of λ alone",
-        lambda _: _interval(_contrast(0.003, 0.2)).high - _interval(_contrast(0.003, 0.2)).low,
+        lambda _: interval(_contrast(0.003, 0.2)).high - interval(_contrast(0.003, 0.2)).low,
         _smaller(0.003, 0.2),
     ),
     Measured(
@@ -135,7 +117,7 @@ CONTRASTS = [
         _gains(0.01, 0.2),
         **_GAINS,
     ),
-    Claim(_PAGE, "less than the sum: *diminishing*.", _zero, _contrast(0.01, 0.2), margin=0.01),
+    Claim(_PAGE, "less than the sum: *diminishing*.", zero, _contrast(0.01, 0.2), margin=0.01),
     Measured(
         _PAGE,
         "The pair is still {four points} ahead of $p$ alone.",
@@ -174,13 +156,13 @@ CONTRASTS = [
         _PAGE,
         "the pair with $p$ = 0.2 sits on its dash",
         lambda _: 0.015,  # a tenth of the axis
-        lambda seed: abs(_interval(_contrast(0.02, 0.2)).difference + _smaller(0.02, 0.2)(seed)),
+        lambda seed: abs(interval(_contrast(0.02, 0.2)).difference + _smaller(0.02, 0.2)(seed)),
     ),
     Claim(
         _PAGE,
         "$p$ = 0.4 lies below it.",
         lambda seed: -_smaller(0.02, 0.4)(seed),
-        lambda _: _interval(_contrast(0.02, 0.4)).difference,
+        lambda _: interval(_contrast(0.02, 0.4)).difference,
     ),
 ]
 
@@ -189,7 +171,7 @@ LOSS = [
     Claim(
         _PAGE,
         "The verdict is the same, diminishing, and harsher.",
-        _zero,
+        zero,
         _contrast(0.01, 0.2, metric="valid_loss"),
         margin=0.1,
     ),
@@ -203,12 +185,13 @@ LOSS = [
     Measured(
         _PAGE,
         "by accuracy the pair was {four points} ahead of $p$ alone",
-        (lambda seed: _gain(0.01, 0.2)(seed) - _gain(0, 0.2)(seed),),
+        (minus(_gain(0.01, 0.2), _gain(0, 0.2)),),
         within=0.006,  # of the difference .005
     ),
-    _holds_zero(
+    cannot_tell(
+        _PAGE,
         "by cross-entropy it is not ahead at all.",
-        lambda seed: _gain(0.01, 0.2, "valid_loss")(seed) - _gain(0, 0.2, "valid_loss")(seed),
+        minus(_gain(0.01, 0.2, "valid_loss"), _gain(0, 0.2, "valid_loss")),
     ),
     Measured(
         _PAGE,
@@ -219,7 +202,7 @@ LOSS = [
     Claim(
         _PAGE,
         "share by this measure",
-        _zero,
+        zero,
         _contrast(0.003, 0.2, metric="valid_loss"),
         margin=0.05,
     ),
@@ -258,7 +241,7 @@ STOPPING = [
         within=0.007,  # spread over seeds .002 to .006
     ),
     *(
-        Claim(_PAGE, "all three intervals lie above zero", _ahead_of_stopping(*at), _zero)
+        Claim(_PAGE, "all three intervals lie above zero", _ahead_of_stopping(*at), zero)
         for at in ((0, 0.4), (0.02, 0), (0.01, 0.4))
     ),
     *(
@@ -290,7 +273,8 @@ TEST = [
         within=0.8,  # spread over seeds .6
     ),
     *(
-        _holds_zero(
+        cannot_tell(
+            _PAGE,
             "**three seeds cannot tell it from nothing**: neither against λ alone nor against $p$"
             " alone",
             _lead((0.01, 0.4), other, _test),
@@ -350,7 +334,7 @@ CLEAN = [
     Claim(
         _PAGE,
         "Diminishing again",
-        _zero,
+        zero,
         _contrast(0.01, 0.2, metric="valid_loss", runs=_clean),
         margin=0.04,
     ),

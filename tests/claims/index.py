@@ -2,9 +2,8 @@
 
 import functools
 
-import d2lutils as d2l
 from tests.claims import train_well
-from tests.claims.claim import Claim, Measured, curve, end, page
+from tests.claims.claim import Claim, Measured, curve, end, page, share_right
 
 PAGE = "index"
 
@@ -14,11 +13,6 @@ def _runs():
 
 
 _last = functools.partial(end, _runs)
-
-
-def _share_right(seed):
-    train_iter, _, _ = d2l.load_fashion_mnist(train_size=1000, label_noise=0.4, seed=seed)
-    return (train_iter.labels == train_iter.clean_labels).float().mean().item()
 
 
 def _best_epoch(seed):
@@ -36,7 +30,7 @@ CLAIMS: list[Claim | Measured] = [
     Measured(
         PAGE,
         "though only {64 %} of them are right",
-        (_share_right,),
+        (share_right,),
         within=0.01,
     ),
     Measured(

@@ -4,8 +4,7 @@ import functools
 
 import torch
 
-from d2lutils import compare
-from tests.claims.claim import SEEDS, Claim, Measured, page
+from tests.claims.claim import Claim, Measured, cannot_tell, interval, minus, page
 
 _PAGE = "dropout/other_noise"
 _NEAR = 0.01  # .003 to .011 over seeds
@@ -32,24 +31,6 @@ def _train(kind):
 
 def _step(kind):
     return lambda seed: _names()["valid"][kind][seed].diff()[4:].abs().mean().item()
-
-
-def _minus(a, b):
-    return lambda seed: a(seed) - b(seed)
-
-
-def _told(a, b):
-    ends = ([_end(kind)(seed) for seed in SEEDS] for kind in (a, b))
-    return compare(*ends)
-
-
-def _unsure(sentence, a, b):
-    """A claim that the three seeds cannot tell `a` from `b`."""
-
-    def told(seed):
-        return compare([a(s) for s in SEEDS], [b(s) for s in SEEDS]).verdict == "cannot tell"
-
-    return Claim(_PAGE, sentence, told, lambda seed: 0, margin=0.5)
 
 
 def _covariance(noise):
@@ -108,30 +89,40 @@ CLAIMS: list[Claim | Measured] = [
     Measured(
         _PAGE,
         "each of the three is worth about {nine points} or more",
-        (_minus(_end("DropConnect"), _end("none")),),
+        (minus(_end("DropConnect"), _end("none")),),
         within=0.012,
     ),
     *(
-        _unsure("of dropout and Gaussian dropout these runs cannot tell", _end(kind), _best("none"))
+        cannot_tell(
+            _PAGE,
+            "of dropout and Gaussian dropout these runs cannot tell",
+            _end(kind),
+            _best("none"),
+        )
         for kind in ("dropout", "Gaussian")
     ),
     Measured(
         _PAGE,
         "and DropConnect is {2.8 points} below.",
-        (_minus(_best("none"), _end("DropConnect")),),
+        (minus(_best("none"), _end("DropConnect")),),
         within=_NEAR,
     ),
-    _unsure("These runs cannot tell; if the shape of the noise", _end("Gaussian"), _end("dropout")),
+    cannot_tell(
+        _PAGE,
+        "These runs cannot tell; if the shape of the noise",
+        _end("Gaussian"),
+        _end("dropout"),
+    ),
     Measured(
         _PAGE,
         "DropConnect ends {two points} below dropout on average",
-        (_minus(_end("dropout"), _end("DropConnect")),),
+        (minus(_end("dropout"), _end("DropConnect")),),
         within=_NEAR,
     ),
     Claim(
         _PAGE,
         "its interval ends so near zero that the last bit of some sum decides",
         lambda seed: 0.015,  # .001 and -.005 have been seen
-        lambda seed: abs(_told("DropConnect", "dropout").high),
+        lambda seed: abs(interval(_end("DropConnect"), _end("dropout")).high),
     ),
 ]

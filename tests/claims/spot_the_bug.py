@@ -227,13 +227,15 @@ CLAIMS: list[Claim | Measured] = [
     ),
     Measured(
         _PAGE,
-        "Two networks from different starts lie {13 points} apart, two from the same start about "
-        "{1 point}",
-        (
-            _apart("default", 0.01),
-            lambda seed: (_apart("default", "default")(seed) + _apart(0.01, 0.01)(seed)) / 2,
-        ),
+        "Two networks from different starts lie {13 points} apart",
+        (_apart("default", 0.01),),
         within=0.02,  # spread .008
+    ),
+    Measured(
+        _PAGE,
+        "two from the same start about {1 point}",
+        (lambda seed: (_apart("default", "default")(seed) + _apart(0.01, 0.01)(seed)) / 2,),
+        within=0.006,
     ),
     *_claims(
         "from different starts lie",

@@ -2,8 +2,7 @@
 
 import functools
 
-from d2lutils import compare
-from tests.claims.claim import SEEDS, Claim, Measured, page
+from tests.claims.claim import Claim, Measured, cannot_tell, page
 
 _PAGE = "dropout/uncertainty"
 _NEAR = 0.01  # .004 over seeds
@@ -54,10 +53,6 @@ def _excess(method):
     return lambda seed: abs(_sure(method)(seed) - _right(method)(seed))
 
 
-def _told(a, b):
-    return compare([a(s) for s in SEEDS], [b(s) for s in SEEDS]).verdict
-
-
 CLAIMS: list[Claim | Measured] = [
     Measured(
         _PAGE,
@@ -89,12 +84,8 @@ CLAIMS: list[Claim | Measured] = [
         for method in _METHODS
     ),
     *(
-        Claim(
-            _PAGE,
-            "of every difference these runs cannot tell.",
-            lambda seed, method=method: _told(_share(method), _share("plain")) == "cannot tell",
-            lambda seed: 0,
-            margin=0.5,
+        cannot_tell(
+            _PAGE, "of every difference these runs cannot tell.", _share(method), _share("plain")
         )
         for method in _METHODS
         if method != "plain"
