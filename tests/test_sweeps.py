@@ -349,7 +349,7 @@ class TestMemo:
         copy = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(copy)
         assert copy.path_of("a") == memo.path_of("a") != memo.path_of("b")
-        for file in ("sweeps/stack.py", "data.py"):
+        for file in ("sweeps/grid.py", "sweeps/network.py", "sweeps/stack.py", "data.py"):
             before = copy.path_of("a")
             with open(tmp_path / file, "a") as out:
                 out.write("# changed\n")

@@ -10,13 +10,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 import zlib
 from pathlib import Path
 
 from tqdm import tqdm
 
+from d2lutils.files import write_whole
 from d2lutils.progress import shows_bars
 
 __all__ = ["fetch_fashion_mnist", "read_fashion_mnist"]
@@ -148,30 +148,14 @@ def _fill(root: str | os.PathLike | None) -> Path:
 
 def _put(folder: Path, name: str, content: bytes) -> None:
     """Put a file in place at one stroke, so that nobody ever sees half of it."""
-    # No lock: each process writes a file of its own, and the last one replaces good by the same.
-    part = folder / RAW / f"{name}.{os.urandom(4).hex()}.part"
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(part.parent)
-        part.write_bytes(content)
-        os.replace(part, folder / RAW / name)
+        write_whole(folder / RAW / name, lambda file: file.write(content))
     except OSError as error:
         if name in _missing(folder):  # else all is well: Windows replaces no file that is in use
             raise OSError(
                 f"Fashion-MNIST cannot be written to the cache folder {folder}: {error}. Free space"
                 " or name another in XDG_CACHE_HOME or root=, or one with the files in D2L_DATA."
             ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed were writing; another process may do so, too."""
-    for part in folder.glob("*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > 3600:
-                part.unlink()
 
 
 def _routes(cache: Path):

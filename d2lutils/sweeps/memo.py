@@ -4,11 +4,12 @@ import contextlib
 import hashlib
 import json
 import os
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from d2lutils.files import write_whole
 
 
 def path_of(*arguments: object) -> Path | None:
@@ -16,7 +17,7 @@ def path_of(*arguments: object) -> Path | None:
     if not os.environ.get("D2L_SWEEPS"):
         return None
     here = Path(__file__).parent
-    files = [*sorted(here.glob("*.py")), here.parent / "data.py"]
+    files = [here / "grid.py", here / "network.py", here / "stack.py", here.parent / "data.py"]
     key = [arguments, torch.__version__, *(path.read_text("utf-8") for path in files)]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     return Path(os.path.expanduser(os.environ["D2L_SWEEPS"]), f"{name}.npz")
@@ -39,22 +40,7 @@ def read(path: Path | None, result) -> bool:
 
 def write(path: Path | None, result) -> None:
     """Keep a finished sweep, whole or not at all."""
+    arrays = {name: result[name].values for name in result}
     with contextlib.suppress(OSError):  # a full disk costs nothing that was trained
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(path.parent)
-            part = path.with_suffix(f".{os.urandom(4).hex()}.part")
-            try:
-                with open(part, "wb") as file:
-                    np.savez_compressed(file, **{name: result[name].values for name in result})
-                os.replace(part, path)
-            finally:
-                part.unlink(missing_ok=True)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed were writing; another process may do so, too."""
-    for part in folder.glob("*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > 3600:
-                part.unlink()
+            write_whole(path, lambda file: np.savez_compressed(file, **arrays))
