@@ -1,8 +1,9 @@
 """Claims of the page dropout/choosing_p, measured with its own code and settings."""
 
 import functools
+import itertools
 
-from tests.claims.claim import Claim, Measured, cannot_tell, minus, page
+from tests.claims.claim import Claim, Measured, cannot_tell, interval, minus, page
 
 _PAGE = "dropout/choosing_p"
 # Accuracy after training scatters by .002 to .010 over seeds, a mean of three by .006.
@@ -38,16 +39,30 @@ CLAIMS: list[Claim | Measured] = [
     Measured(
         _PAGE,
         "training accuracy reaches {97 %}, although about a third of those labels are wrong, and"
-        " validation, which stood at {75 %} around epoch 9, ends at {62 %}.",
+        " validation, which stood at {75 %} around epoch 9, ends at {62.5 %}.",
         (_train(0, 0), _stopped(0, 0), _valid(0, 0)),
         within=_NEAR,
     ),
     Measured(
         _PAGE,
-        "dropout after the first layer alone, validation climbs to {74.5 %}. Going along the first"
+        "dropout after the first layer alone, validation climbs to {74.5 %}. Going along its first"
         " row, dropout after the second layer alone, it climbs to {68.6 %} only.",
         (_valid(0.5, 0), _valid(0, 0.5)),
         within=_NEAR,
+    ),
+    *(
+        Claim(_PAGE, "comes last on validation images", _valid(*p), _valid(0, 0))
+        for p in itertools.product((0, 0.1, 0.3, 0.5), repeat=2)
+        if p != (0, 0)
+    ),
+    *(
+        Claim(
+            _PAGE,
+            "neighbours there differ by less than a point",
+            lambda _: 0.01,
+            lambda _, p2=p2: abs(interval(_valid(0.5, p2), _valid(0.5, 0.1)).difference),
+        )
+        for p2 in (0, 0.3)
     ),
     Measured(
         _PAGE,
