@@ -127,6 +127,8 @@ import os, signal, sys, threading, time
 import torch
 from d2lutils import checks
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+
 def interrupt():  # while the first optimizer loads what it needs
     while "torch._dynamo" not in sys.modules:
         time.sleep(0.001)
