@@ -13,6 +13,8 @@ import imagesize
 import yaml
 from bs4 import BeautifulSoup
 
+from .search import SearchChineseOfBook, SearchOfBook
+
 HERE = Path(__file__).parent
 EDITIONS = yaml.safe_load((HERE.parent / "editions.yml").read_text(encoding="utf-8"))
 # The theme's own words, by the language of the edition.
@@ -133,10 +135,8 @@ def fill_page(app, pagename, templatename, context, doctree):
 def setup(app):
     """Register the theme and what fills it."""
     app.add_html_theme("hands_on", HERE)
-    if app.config.language == "zh_CN":
-        from .search_chinese import SearchChineseOfBook
-
-        app.add_search_language(SearchChineseOfBook)
+    app.add_search_language(SearchOfBook)
+    app.add_search_language(SearchChineseOfBook)
     # Jupyter Book sets this for an extension that is not loaded.
     app.add_config_value("comments_config", {}, "")
     app.connect("html-page-context", fill_page, priority=900)
