@@ -37,12 +37,15 @@ def tidy(soup, images, words):
     for heading in soup.select("[role=heading]:not([aria-level])"):
         del heading["role"]
     for link in soup.select("a.headerlink"):
-        link.string = "#"
+        link.string, link["title"] = "#", words["link"]
     for table in soup.select("table"):
         del table["border"]
         table.wrap(soup.new_tag("div", attrs={
             "class": "table", "role": "group", "aria-label": words["table"]
         }))  # fmt: skip
+    for formula in soup.select("math:not([display])"):
+        if len(formula.get_text()) > 16:
+            formula.wrap(soup.new_tag("span", attrs={"class": "formula"}))
     for texts in soup.select("span.d2l-words"):  # the page keeps its language alone
         others = [t for t in texts.parent.find_all("span", "d2l-words", recursive=False)]
         if texts["lang"] == words["edition"] or (

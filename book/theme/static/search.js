@@ -3,24 +3,22 @@
 {
   const CHINESE = /^[\u4e00-\u9fff]/;
   const SYMBOL = /^[^\p{Letter}\p{Number}_]$/u;
-  // The book is written in American English. What is no word finds nothing, so these may be rough.
+  // What comes out as no word finds nothing, so these may be rough.
   const AMERICAN = [
     [/is(?=[aei]|or|$)/, "iz"], [/ys(?=[ei]|$)/, "yz"], [/our/, "or"], [/([bt])re(?=[ds]?$)/, "$1er"],
     [/ll(?=e[drs]|ing)/, "l"], [/ogue/, "og"], [/ence/, "ense"], [/[ao]e/, "e"], [/practis/, "practic"],
     [/^grey/, "gray"], [/programme/, "program"], [/artefact/, "artifact"], [/dgement/, "dgment"],
   ];
 
-  /** A word, and how it is spelled in American English. */
-  function spellings(word) {
-    if (word.length < 4) return [word];
-    return AMERICAN.reduce((all, [british, american]) =>
-      [...new Set([...all, ...all.map((one) => one.replace(british, american))])], [word]);
-  }
+  /** A word, and how it may be spelled in American English. */
+  const spellings = remembering((word) => word.length < 4 ? [word] :
+    AMERICAN.reduce((all, [british, american]) =>
+      [...new Set([...all, ...all.map((one) => one.replace(british, american))])], [word]));
+  const stemmer = new Stemmer(), stem = remembering((term) => stemmer.stemWord(term));
 
-  const stemmer = new Stemmer(), stems = new Map();
-  function stem(term) {
-    if (!stems.has(term)) stems.set(term, stemmer.stemWord(term));
-    return stems.get(term);
+  function remembering(f) {
+    const known = new Map();
+    return (word) => known.get(word) ?? known.set(word, f(word)).get(word);
   }
 
   /** How well a term of the index fits a word of the query, from 0 to 1. */
@@ -48,7 +46,7 @@
     const scores = new Map(), words = spellings(word), { terms, titleterms } = Search._index;
     for (const [index, most] of [[terms, Scorer.term], [titleterms, Scorer.title]]) {
       for (const [term, files] of Object.entries(index)) {
-        const score = most * Math.max(...words.map((one) => fit(one, term)));
+        const score = most * Math.max(...spellings(term).flatMap((spelt) => words.map((one) => fit(one, spelt))));
         if (score) for (const file of [files].flat()) scores.set(file, Math.max(score, scores.get(file) ?? 0));
       }
     }
@@ -59,7 +57,8 @@
     const all = splitQuery(query), plain = all.filter((word) => !SYMBOL.test(word) && !stopwords.includes(word));
     const words = new Set(plain.length ? plain : all); // a query of nothing but symbols, or of "it is"
     const objects = new Set([...words].filter((word) => word.length > 2 || CHINESE.test(word))); // and to highlight
-    return [query, words, new Set(), new Set([...objects].flatMap(spellings)), objects];
+    const title = query.trim().replace(/^["'“”‘’「」《》]+|["'“”‘’「」《》]+$/g, "");
+    return [title, words, new Set(), new Set([...objects].flatMap(spellings)), objects];
   };
 
   /** Pages that hold all words, as Sphinx wants a result: name, title, anchor, description, score, file. */
