@@ -336,3 +336,8 @@ def test_huge_finite_values_are_sent_and_told_in_few_characters(size):
     assert sent(explorer)["axes"][0]["at"] == [0, 0.5, 1]
     assert all(len(cell) < 20 for row in rows(explorer) for cell in row)
     assert number(size, 3) in rows(explorer)[0][1]
+
+
+def test_settings_that_are_close_have_names_of_their_own():
+    (axis,) = sent(explore(histories((1, 1.0000000001, 1.000000001))))["axes"]
+    assert axis["values"] == ["1", "1.0000000001", "1.000000001"]

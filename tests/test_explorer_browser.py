@@ -367,11 +367,25 @@ DRAWN = """(all) => all.map((element) => {
 
 
 @pytest.mark.parametrize("style", MAGNIFIED.values(), ids=[*MAGNIFIED])
-@pytest.mark.parametrize("by", ["mouse", "drag", "touch"])
+@pytest.mark.parametrize("by", ["mouse", "drag", "touch", "swipe"])
 def test_pictures_are_read_where_they_are_drawn_in_any_size(visit, style, by):
-    def point(page, x, y):
+    def point(page, x, y, middle):
         if by == "touch":
             return page.touchscreen.tap(x, y)
+        if by == "swipe":
+            finger = page.context.new_cdp_session(page)
+            start = x + (30 if x < middle else -30)
+            for kind, place in (
+                ("Start", start),
+                ("Move", (start + x) / 2),
+                ("Move", x),
+                ("End", 0),
+            ):
+                points = [{"x": place, "y": y}] if place else []
+                finger.send(
+                    "Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points}
+                )
+            return finger.detach()
         if by == "drag":
             page.mouse.move(x + 30, y + 5)
             page.mouse.down()
@@ -384,11 +398,11 @@ def test_pictures_are_read_where_they_are_drawn_in_any_size(visit, style, by):
     page.wait_for_timeout(100)  # it is drawn anew where its own width changes
     ticks = page.locator(".curves .plot > svg > .tick").evaluate_all(DRAWN)
     for epoch, (x, y) in [*enumerate(ticks)][::-1]:
-        point(page, x, y - 60)
+        point(page, x, y - 60, np.mean(ticks, axis=0)[0])
         assert page.locator(".readout").text_content().startswith(f"epoch {epoch + 1}:")
     marks = page.locator(".land .front .mark.valid").evaluate_all(DRAWN)
     for stop, (x, y) in [*zip(("0", "1e-4", "0.01", "0.3"), marks, strict=True)][::-1]:
-        point(page, x, y)
+        point(page, x, y, np.mean(marks, axis=0)[0])
         assert page.locator("output").text_content() == stop
 
     page = visit("two", **settings)
@@ -397,7 +411,7 @@ def test_pictures_are_read_where_they_are_drawn_in_any_size(visit, style, by):
     cells = page.locator(".land .cell").evaluate_all(DRAWN)
     stops = [[p1, p2] for p2 in ("0", "0.3", "0.6") for p1 in ("0", "0.5")]
     for stop, (x, y) in [*zip(stops, cells, strict=True)][::-1]:
-        point(page, x, y)
+        point(page, x, y, np.mean(cells, axis=0)[0])
         assert page.locator("output").all_text_contents() == stop
 
 

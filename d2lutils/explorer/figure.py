@@ -156,13 +156,17 @@ def axis(key: str, label: str | None, values: list[float]) -> dict:
     else:
         x = x / 2  # the difference of huge numbers is a number, too
         x = (x - x[0]) / (x[-1] - x[0])
+    for digits in (6, 15, 17):  # as many as tell the values apart
+        texts = [number(value, digits) for value in values]
+        if len(set(texts)) == len(values):
+            break
     symbol = "λ" if key == "lam" else key.translate(_SUBSCRIPTS)
     name = AXES.get(key) or LAYER_P.format(i=symbol[1:], n=key[1:])
     return {
         "key": key,
         "label": Text(label, label) if label else name,
         "symbol": label or symbol,
-        "values": [number(value) for value in values],
+        "values": texts,
         "at": x.round(4).tolist(),
         "apart": apart,
     }
