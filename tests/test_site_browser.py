@@ -7,7 +7,9 @@ import functools
 import gzip
 import os
 import re
+import shutil
 import subprocess
+import sys
 import sysconfig
 import threading
 import venv
@@ -314,6 +316,27 @@ def test_titles_and_descriptions_are_unlike_each_other(site):
         assert len(texts) == len(set(texts))
 
 
+@pytest.mark.everything
+def test_two_builds_of_one_commit_are_the_same_byte_for_byte(site, tmp_path):
+    """In other folders, at other times, with other hashes; from the same runs of the notebooks."""
+    skip = shutil.ignore_patterns("_build", "build", ".*", "*.egg-info", "__pycache__")
+    built = []
+    for seed, place in (("1", "one"), ("2", "another, ü")):
+        root = shutil.copytree(ROOT, tmp_path / place, ignore=skip)
+        for kept in (".jupyter_cache", "ipython"):
+            shutil.copytree(ROOT / "_build" / kept, root / "_build" / kept)
+        shutil.copy(ROOT / "_build" / "runs.json", root / "_build")
+        environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-m", "book.build"]
+        log = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+        assert log.returncode == 0, log.stdout[-3000:] + log.stderr[-3000:]
+        folder = root / "_build" / "site"
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        built.append({path.relative_to(folder): path.read_bytes() for path in files})
+    assert built[0].keys() == built[1].keys() and len(built[0]) > 100
+    assert [str(path) for path in built[0] if built[0][path] != built[1][path]] == []
+
+
 # ---------------------------------------------------------------- finding the way
 
 
@@ -442,6 +465,17 @@ def test_greek_letters_symbols_and_decimal_numbers_are_found(found, edition):
     if edition == "zh":
         assert "weight_decay/choosing_lambda" in results["权重衰减λ"]
         assert results["权重衰减λ"] == results["λ权重衰减"]
+
+
+@every_edition
+def test_an_excerpt_is_of_the_text_and_shows_what_was_meant(visit, edition):
+    page = visit(f"{edition}/index.html")
+    search(page, "generalisation" if edition == "en" else "泛化差距")
+    page.wait_for_selector("#search-results .context")
+    excerpts = page.locator("#search-results .context")
+    assert WORDS[edition]["download"] not in "".join(excerpts.all_text_contents())
+    marked = {text.lower() for text in page.locator(".context .highlighted").all_text_contents()}
+    assert {"en": "generalization", "zh": "泛化差距"}[edition] in marked
 
 
 # Names that every object has in JavaScript, and what is no word of the book.

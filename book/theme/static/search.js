@@ -69,7 +69,7 @@
         found.reduce((sum, scores) => sum + scores.get(file), 0) / found.length, filenames[file]]);
   };
 
-  const { makeSearchSummary } = Search; // an excerpt shows what was meant
-  Search.makeSearchSummary = (text, words, anchor) =>
-    makeSearchSummary(text, new Set([...words].flatMap(spellings)), anchor);
+  const { makeSearchSummary } = Search; // an excerpt is one of the text, and shows what was meant
+  Search.makeSearchSummary = (page, words, anchor) =>
+    makeSearchSummary(page.replace(/<p class="actions">[^]*?<\/p>/, ""), new Set([...words].flatMap(spellings)), anchor);
 }
