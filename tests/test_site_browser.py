@@ -592,6 +592,30 @@ def test_explorers_speak_the_language_of_the_page(visit, edition):
     assert ("验证" in shown) == (edition == "zh")
 
 
+@every_edition
+@pytest.mark.parametrize("scripts", ["off", "forbidden"])
+def test_where_no_script_may_run_a_page_says_that_its_figure_is_missing(
+    chromium, site, edition, scripts
+):
+    def forbid(route):
+        answer = route.fetch()
+        policy = {"content-security-policy": "default-src 'self'"}
+        route.fulfill(response=answer, headers=answer.headers | policy)
+
+    context = chromium.new_context(java_script_enabled=scripts != "off")
+    page = context.new_page()
+    if scripts == "forbidden":
+        page.route("**/*.html", forbid)
+    page.goto(f"{site['http']}{edition}/index.html")
+    sentence = page.locator("figure.d2l-explorer > :first-child > p")
+    sentence.wait_for(timeout=10_000)
+    assert "JavaScript" in sentence.inner_text()
+    assert bool(CHINESE.search(sentence.inner_text())) == (edition == "zh")
+    assert page.locator("figure.d2l-explorer summary").first.is_visible()
+    assert sentence.locator("..").bounding_box()["height"] < 200  # no room is kept for a figure
+    context.close()
+
+
 @pytest.mark.parametrize("nested", ["nowhere.html", "en/nowhere.html", "en/dropout/no/where.html"])
 def test_a_missing_page_leads_home(visit, site, nested):
     page = visit(nested)
