@@ -184,6 +184,14 @@ def test_every_language_has_every_word_of_the_templates(language):
     assert {"colab", "repository"} <= used <= theme.WORDS[language].keys() == WORDS.keys()
 
 
+def test_no_word_has_the_name_of_a_method_that_a_template_would_find_first():
+    for edition in EDITIONS.values():
+        assert not (edition.keys() | edition["theme"].keys() | edition["root"].keys()) & {
+            *dir(dict)
+        }
+    assert "copy" in dir(dict)
+
+
 def test_github_pages_is_told_to_serve_what_begins_with_an_underscore(site, tmp_path, monkeypatch):
     build.shutil.copytree(ROOT / "book" / "root", tmp_path / "book" / "root", dirs_exist_ok=True)
     assert (site("") / ".nojekyll").exists()
