@@ -53,7 +53,25 @@ def build_wheel(folder: Path) -> Path:
     shutil.rmtree(ROOT / "build", ignore_errors=True)  # what an earlier build left would go in too
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--wheel-dir", str(folder), str(ROOT)], check=True)
-    return next(folder.glob("*.whl"))
+    wheel = next(folder.glob("*.whl"))
+    _forget_times(wheel)
+    return wheel
+
+
+def _forget_times(wheel: Path) -> None:
+    """Write a wheel anew, the same for a commit whenever and by whomever it is built.
+
+    Its files are as old as a zip allows, and everybody may read them.
+    """
+    with zipfile.ZipFile(wheel) as files:
+        contents = {name: files.read(name) for name in files.namelist()}
+    fresh = wheel.with_suffix(".new")
+    with zipfile.ZipFile(fresh, "w") as files:
+        for name, content in contents.items():
+            file = zipfile.ZipInfo(name)
+            file.external_attr = 0o100644 << 16
+            files.writestr(file, content, zipfile.ZIP_DEFLATED)
+    fresh.replace(wheel)
 
 
 def requirements(wheel: Path) -> dict[str, str]:

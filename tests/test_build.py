@@ -16,6 +16,7 @@ from sphinx.util.docutils import docutils_namespace
 
 from book import build, mathml, runs, theme
 from book.pages import EDITIONS, FIRST, TRANSLATIONS, folder
+from book.theme.search import SearchOfBook
 from d2lutils import words
 
 ROOT = Path(__file__).parent.parent
@@ -183,6 +184,14 @@ def test_every_language_has_every_word_of_the_templates(language):
     assert {"colab", "repository"} <= used <= theme.WORDS[language].keys() == WORDS.keys()
 
 
+def test_no_word_has_the_name_of_a_method_that_a_template_would_find_first():
+    for edition in EDITIONS.values():
+        assert not (edition.keys() | edition["theme"].keys() | edition["root"].keys()) & {
+            *dir(dict)
+        }
+    assert "copy" in dir(dict)
+
+
 def test_github_pages_is_told_to_serve_what_begins_with_an_underscore(site, tmp_path, monkeypatch):
     build.shutil.copytree(ROOT / "book" / "root", tmp_path / "book" / "root", dirs_exist_ok=True)
     assert (site("") / ".nojekyll").exists()
@@ -233,6 +242,23 @@ def test_a_collapsed_cell_is_named_by_its_visible_words():
 def test_tables_get_a_box_that_can_scroll():
     box = tidied('<table border="1"><tr><td>1</td></tr></table>').select_one("div.table")
     assert box["aria-label"] == "Table" and box.table and not box.table.has_attr("border")
+
+
+def test_a_long_formula_in_a_line_can_scroll_and_a_headings_link_speaks_the_pages_language():
+    page = tidied(
+        f"<p><math>{'x' * 20}</math> <math>y</math></p><h2>A<a class=headerlink>¶</a></h2>"
+    )
+    assert [formula.text for formula in page.select(".formula")] == ["x" * 20]
+    assert page.a.text == "#" and page.a["title"] == WORDS["link"]
+
+
+def test_the_search_index_holds_what_readers_type():
+    index = SearchOfBook({}).split
+    assert index("Weight-Decay 0.5") == ["weight", "decay", "0.5"]
+    assert index("权重衰减λ") == ["权重", "重衰", "衰减", "λ", "lambda"]
+    assert index("熵") == ["熵"]
+    assert {"λ", "lambda", "‖", "w", "2"} <= {*index(r"\frac{\lambda}{2}\lVert w\rVert^2")}
+    assert {"print", "a"} <= {*index("print('a\\n') # {")}, "what is no formula"
 
 
 def test_a_number_keeps_its_unit():

@@ -14,6 +14,7 @@ import xarray as xr
 from d2lutils.explorer import explore
 from d2lutils.sweeps import sweep
 from d2lutils.training import History
+from d2lutils.words import number
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- <script> & \u2028"
 
@@ -61,6 +62,11 @@ def two_d():
 
 def lam_and_p():
     return grid(lam=[0.1, 0], p=[0, 0.5], label_noise=[0, 0.4], hidden=(8, 8))
+
+
+def fine():
+    """Twenty stops on each axis."""
+    return grid(p1=np.linspace(0, 0.95, 20), p2=np.linspace(0, 0.95, 20), hidden=(8, 8))
 
 
 def with_gaps():
@@ -319,3 +325,19 @@ def test_bad_arguments_are_refused_in_one_sentence(runs, arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         explore(runs, **arguments)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [2e6, 1e20, 1e200, 1.7e308])
+def test_huge_finite_values_are_sent_and_told_in_few_characters(size):
+    losses = [size, size / 2, -size / 3, 5.0, size]
+    explorer = explore(histories((-size, 0, size), train_loss=losses, valid_loss=losses))
+    curve = sent(explorer)["metrics"]["loss"]["train"]["mean"][0]
+    assert np.allclose(curve, losses, rtol=1e-9, atol=1)
+    assert sent(explorer)["axes"][0]["at"] == [0, 0.5, 1]
+    assert all(len(cell) < 20 for row in rows(explorer) for cell in row)
+    assert number(size, 3) in rows(explorer)[0][1]
+
+
+def test_settings_that_are_close_have_names_of_their_own():
+    (axis,) = sent(explore(histories((1, 1.0000000001, 1.000000001))))["axes"]
+    assert axis["values"] == ["1", "1.0000000001", "1.000000001"]

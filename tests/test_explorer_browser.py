@@ -12,6 +12,7 @@ from d2lutils.explorer import explore
 from tests.jupyter_lab import jupyter_lab
 from tests.test_explorer import (
     HOSTILE,
+    fine,
     histories,
     lam_and_p,
     one_d,
@@ -36,6 +37,13 @@ PAGES = {
     "linear": lambda: [explore(histories(), weights=weights_of(histories()), log=True)],
     "gaps": lambda: [explore(with_gaps())],
     "many": lambda: [explore(one_d()), explore(two_d()), explore(one_d())],
+    "following": lambda: ['<meta name="color-scheme" content="light dark">', explore(one_d())],
+    "long": lambda: [
+        explore(histories(), label="long " * 4000),
+        explore(histories(), label="x" * 4000),
+    ],
+    "fine": lambda: [explore(fine())],
+    "huge": lambda: [explore(histories(train_loss=[1e300, 3e100, 2.5e6, 999999.0, 0.0]))],
     "hostile": lambda: [explore(histories(), label=HOSTILE)],
 }
 
@@ -44,7 +52,7 @@ PAGES = {
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     for name, explorers in PAGES.items():
-        body = "".join(explorer._repr_html_() for explorer in explorers())
+        body = "".join(e if isinstance(e, str) else e._repr_html_() for e in explorers())
         (folder / f"{name}.html").write_text(PAGE.format(body), "utf-8")
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -343,6 +351,70 @@ def test_touch_on_a_phone(visit):
     assert page.locator(".curves svg").first.bounding_box()["width"] > 300
 
 
+MAGNIFIED = {
+    "slides": "main { transform: scale(1.5); transform-origin: 0 0 }",
+    "small slides": "main { transform: scale(0.6); transform-origin: 20px 40px }",
+    "unequal": "main { transform: scale(0.8, 1.3); transform-origin: 0 0 }",
+    "zoomed": "main { zoom: 1.5 }",
+    "zoomed figure": "figure { zoom: 0.7 }",
+    "nested": "body { zoom: 0.8 } main { transform: scale(1.4) translate(30px, 20px) }"
+    " figure { scale: 1.1; transform-origin: 0 0 }",
+}
+DRAWN = """(all) => all.map((element) => {
+    const { left, top, width, height } = element.getBoundingClientRect();
+    return [left + width / 2, top + height / 2];
+})"""
+
+
+@pytest.mark.parametrize("style", MAGNIFIED.values(), ids=[*MAGNIFIED])
+@pytest.mark.parametrize("by", ["mouse", "drag", "touch", "swipe"])
+def test_pictures_are_read_where_they_are_drawn_in_any_size(visit, style, by):
+    def point(page, x, y, middle):
+        if by == "touch":
+            return page.touchscreen.tap(x, y)
+        if by == "swipe":
+            finger = page.context.new_cdp_session(page)
+            start = x + (30 if x < middle else -30)
+            for kind, place in (
+                ("Start", start),
+                ("Move", (start + x) / 2),
+                ("Move", x),
+                ("End", 0),
+            ):
+                points = [{"x": place, "y": y}] if place else []
+                finger.send(
+                    "Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points}
+                )
+            return finger.detach()
+        if by == "drag":
+            page.mouse.move(x + 30, y + 5)
+            page.mouse.down()
+        page.mouse.move(x, y)
+        (page.mouse.up if by == "drag" else lambda: page.mouse.click(x, y))()
+
+    settings = {"viewport": {"width": 1400, "height": 2000}, "has_touch": True}
+    page = visit("one", **settings)
+    page.add_style_tag(content=style)
+    page.wait_for_timeout(100)  # it is drawn anew where its own width changes
+    ticks = page.locator(".curves .plot > svg > .tick").evaluate_all(DRAWN)
+    for epoch, (x, y) in [*enumerate(ticks)][::-1]:
+        point(page, x, y - 60, np.mean(ticks, axis=0)[0])
+        assert page.locator(".readout").text_content().startswith(f"epoch {epoch + 1}:")
+    marks = page.locator(".land .front .mark.valid").evaluate_all(DRAWN)
+    for stop, (x, y) in [*zip(("0", "1e-4", "0.01", "0.3"), marks, strict=True)][::-1]:
+        point(page, x, y, np.mean(marks, axis=0)[0])
+        assert page.locator("output").text_content() == stop
+
+    page = visit("two", **settings)
+    page.add_style_tag(content=style)
+    page.wait_for_timeout(100)
+    cells = page.locator(".land .cell").evaluate_all(DRAWN)
+    stops = [[p1, p2] for p2 in ("0", "0.3", "0.6") for p1 in ("0", "0.5")]
+    for stop, (x, y) in [*zip(stops, cells, strict=True)][::-1]:
+        point(page, x, y, np.mean(cells, axis=0)[0])
+        assert page.locator("output").all_text_contents() == stop
+
+
 FOCUSED = "document.querySelector('figure > *').shadowRoot.activeElement.textContent"
 
 
@@ -444,8 +516,17 @@ def test_colours_follow_the_theme_with_contrast(visit):
             assert contrast(*colors) >= 4.5, element
 
 
-def test_without_a_theme_it_follows_the_system(visit):
-    page = visit("one", color_scheme="dark")
+def test_without_a_theme_its_ink_suits_the_page(visit):
+    page = visit("one", color_scheme="dark")  # a page that stays white on a dark system
+    assert page.locator(".root").get_attribute("data-theme") == "light"
+    page.evaluate("document.body.style.color = '#ddd'")  # and one that is dark by itself
+    page.locator('.root[data-theme="dark"]').wait_for()
+    page.evaluate("document.body.style.color = ''")
+    page.locator('.root[data-theme="light"]').wait_for()
+
+
+def test_without_a_theme_it_follows_a_page_that_follows_the_system(visit):
+    page = visit("following", color_scheme="dark")
     assert page.locator(".root").get_attribute("data-theme") == "dark"
     page.emulate_media(color_scheme="light")
     page.locator('.root[data-theme="light"]').wait_for()
@@ -469,8 +550,10 @@ def test_print_shows_the_first_frame_without_controls(visit):
 
 
 def test_fits_a_phone_and_a_book_column(visit):
-    for width, columns in ((360, 1), (700, 2), (1200, 2)):
-        page = visit("both", viewport={"width": width, "height": 800})
+    for width, columns, name in (
+        (320, 1, "fine"), (360, 1, "both"), (700, 2, "fine"), (700, 2, "both"), (1200, 2, "both")
+    ):  # fmt: skip
+        page = visit(name, viewport={"width": width, "height": 800})
         lefts = page.locator(".panel").evaluate_all(
             "all => all.map((p) => p.getBoundingClientRect().left)"
         )
@@ -566,6 +649,114 @@ def test_without_javascript_caption_and_table_are_there(visit):
     assert tables.first.is_visible() and not tables.last.is_visible()
     page.locator("summary").last.click()
     assert tables.last.is_visible()
+
+
+def missing(page):
+    """Return the sentences that say that a figure is missing, as far as they are seen."""
+    told = page.locator("figure.d2l-explorer > :first-child > p")
+    return [p.inner_text() for p in told.all() if p.is_visible()]
+
+
+SENTENCE = (
+    "The figure that belongs here could not be drawn: it needs JavaScript, and all of its data."
+    " What it ends in stands below: open “The final values as a table”."
+)
+
+
+def test_without_javascript_a_sentence_points_to_the_table(visit):
+    page = visit("one", java_script_enabled=False)
+    assert missing(page) == [SENTENCE]
+    assert page.get_by_text("The final values as a table", exact=True).is_visible()
+
+
+def served_with(page, policy, name, changed=lambda html: html):
+    """Open a page whose server sends a Content-Security-Policy; return what failed in it."""
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def fulfil(route):
+        answer = route.fetch()
+        headers = answer.headers | ({"content-security-policy": policy} if policy else {})
+        route.fulfill(response=answer, body=changed(answer.text()), headers=headers)
+
+    page.route("**/*.html", fulfil)
+    page.goto(name)
+    page.wait_for_timeout(100)
+    return errors
+
+
+@pytest.fixture
+def tab(chromium, site):
+    """A tab in which scripts and requests may be refused."""
+    context = chromium.new_context(viewport={"width": 760, "height": 1000})
+    yield context.new_page()
+    context.close()
+
+
+def test_where_scripts_are_forbidden_a_sentence_points_to_the_table(tab, site):
+    served_with(tab, "default-src 'self'", site["http"] + "both.html")
+    assert missing(tab) == [SENTENCE]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "require-trusted-types-for 'script'; trusted-types 'none'",
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'none'",
+    ],
+)
+@pytest.mark.parametrize("name", ["one", "both", "linear"])
+def test_where_only_that_script_is_allowed_it_draws(tab, site, policy, name):
+    assert not served_with(tab, policy, f"{site['http']}{name}.html")
+    assert missing(tab) == [] and slider(tab).count() == 1
+    assert tab.locator(".panels").evaluate("p => getComputedStyle(p).display") == "grid"
+    if name == "both":  # colours of the map
+        fills = tab.locator(".cell").evaluate_all("all => all.map((c) => getComputedStyle(c).fill)")
+        assert len(set(fills)) > 1
+
+
+DATA = re.compile(r'(?<=<script type="application/json">).*?(?=</script>)', re.S)
+DAMAGES = {
+    "emptied": lambda data: "",
+    "an empty object": lambda data: "{}",
+    "null": lambda data: "null",
+    "cut in the middle": lambda data: data[: len(data) // 2],
+    "another's": lambda data: '{"axes": [1], "metrics": {"loss": 2}}',
+    "without a setting": lambda data: re.sub(r'"finished":\[\d+,', '"finished":[', data),
+    "without an epoch": lambda data: re.sub(r'"mean":\[\[[^,]+,', '"mean":[[', data, count=1),
+    "without a final value": lambda data: re.sub(r'("stats".*?"mean":)\[[^,]+,', r"\1[", data),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=[*DAMAGES])
+def test_damaged_data_leave_the_table_and_a_sentence(tab, site, damage):
+    def changed(html):
+        data = DATA.search(html)[0]
+        assert damage(data) != data
+        return html.replace(data, damage(data))
+
+    for name in ("one", "both"):
+        assert not served_with(tab, None, f"{site['http']}{name}.html", changed)
+        assert missing(tab) == [SENTENCE]
+        tab.locator("summary").first.click()
+        assert tab.locator("table").first.is_visible()
+        tab.unroute("**/*.html")
+
+
+def test_long_words_never_scroll_a_page_sideways(visit):
+    for width in (320, 760):
+        page = visit("long", viewport={"width": width, "height": 800})
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_huge_values_are_short(visit):
+    page = visit("huge")
+    seen = [view["readouts"] for view in page.evaluate(READ)]
+    assert ["3e100" in seen[0][1], "2.5e6" in seen[0][2], "999999" in seen[0][3]] == [True] * 3
+    assert max(len(text) for texts in seen for text in texts) < 120
+    ticks = page.locator(".curves text.end").all_text_contents()
+    assert ticks and max(map(len, ticks)) < 10
 
 
 def test_a_move_makes_no_elements_and_takes_no_time(visit):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sysconfig
 import venv
@@ -11,11 +12,13 @@ import nbformat
 import pytest
 
 import d2lutils.words
+from book import standalone as standalone_module
 from book.pages import BOOK, NOTEBOOKS
 from book.standalone import build_wheel, requirements, standalone
 
 COLAB = ["ipywidgets==7.7.1", "ipython==7.34", "ipykernel==6.17"]
 EDITIONS = BOOK.parent
+ROOT = EDITIONS.parent
 PAGES = ["en/overfitting/fashion_mnist", "zh/weight_decay/exercises"]
 if os.environ.get("EVERYTHING") == "1":  # make test-all
     PAGES += [page.relative_to(EDITIONS).with_suffix("").as_posix() for page in NOTEBOOKS]
@@ -44,6 +47,16 @@ def colab(tmp_path_factory):
     pip = [python, "-m", "pip", "install", "--quiet", "--ignore-installed"]
     subprocess.run([*pip, *COLAB], check=True)
     return python
+
+
+def test_a_wheel_is_the_same_whenever_and_by_whomever_it_is_built(wheel, tmp_path, monkeypatch):
+    skip = shutil.ignore_patterns("_build", "build", ".*", "*.egg-info", "__pycache__")
+    root = shutil.copytree(ROOT, tmp_path / "a course", ignore=skip)
+    for path in root.rglob("*.*"):
+        os.utime(path, (1e9, 1e9))
+        path.chmod(0o700)
+    monkeypatch.setattr(standalone_module, "ROOT", root)
+    assert build_wheel(tmp_path / "wheel").read_bytes() == wheel.read_bytes()
 
 
 def read(page):

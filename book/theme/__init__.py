@@ -19,6 +19,8 @@ from bs4 import BeautifulSoup
 from sphinx.util import logging
 from sphinx_book_theme.directives import Margin
 
+from .search import SearchChineseOfBook, SearchOfBook
+
 HERE = Path(__file__).parent
 UNREAD_IMAGE = re.compile(r"!\[[^\]]*\]\([^)]+\)")
 logger = logging.getLogger(__name__)
@@ -43,12 +45,15 @@ def tidy(soup, images, words):
     for heading in soup.select("[role=heading]:not([aria-level])"):
         del heading["role"]
     for link in soup.select("a.headerlink"):
-        link.string = "#"
+        link.string, link["title"] = "#", words["link"]
     for table in soup.select("table"):
         del table["border"]
         table.wrap(soup.new_tag("div", attrs={
             "class": "table", "role": "group", "aria-label": words["table"]
         }))  # fmt: skip
+    for formula in soup.select("math:not([display])"):
+        if len(formula.get_text()) > 16:
+            formula.wrap(soup.new_tag("span", attrs={"class": "formula"}))
     for texts in soup.select("span.d2l-words"):  # the page keeps its language alone
         others = [t for t in texts.parent.find_all("span", "d2l-words", recursive=False)]
         if texts["lang"] == words["edition"] or (
@@ -204,10 +209,8 @@ def setup(app):
     app.add_html_theme("hands_on", HERE)
     app.add_directive("margin", Margin)  # Jupyter Book's own theme brings it
     app.connect("config-inited", cite_nothing)
-    if app.config.language == "zh_CN":
-        from .search_chinese import SearchChineseOfBook
-
-        app.add_search_language(SearchChineseOfBook)
+    app.add_search_language(SearchOfBook)
+    app.add_search_language(SearchChineseOfBook)
     # Jupyter Book sets this for an extension that is not loaded.
     app.add_config_value("comments_config", {}, "")
     app.connect("html-page-context", fill_page, priority=900)

@@ -1,6 +1,6 @@
 // Axes of a plot, and the labels below them.
 import { clamp, ticks } from "./numbers.js";
-import { set, shape } from "./svg.js";
+import { fitting, set, shape } from "./svg.js";
 
 /** Labels below an axis, powers of ten first; those that would touch another are left out. */
 export function labels(parent, places, texts, y) {
@@ -29,7 +29,7 @@ export function axes(svg, width, domain, log, places, texts, name) {
   }
   for (const t of places) shape(svg, "line", "tick", { x1: x(t), x2: x(t), y1: bottom, y2: bottom + 4 });
   labels(svg, places.map(x), texts, bottom + 17);
-  shape(svg, "text", "middle", { x: (left + right) / 2, y: height - 4 }, name);
+  shape(svg, "text", "middle", { x: (left + right) / 2, y: height - 4 }, fitting(name, right - left));
   const front = shape(svg, "svg", "front", { x: left, y: 0, width: right - left, height: bottom + 1,
     viewBox: `${left} 0 ${right - left} ${bottom + 1}` });
   return { x, y, front, top, bottom, middle: (left + right) / 2 };

@@ -4,21 +4,27 @@ import { Controls, FinalNumbers } from "./controls.js";
 import { Curves } from "./curves.js";
 import { Final } from "./final.js";
 import { Runs } from "./runs.js";
-import { html } from "./svg.js";
+import { html, shape } from "./svg.js";
 import { Weights } from "./weights.js";
 
-const SKELETON = `<div class="controls"><div class="sliders"></div><div class="switches"></div></div>
-<div class="panels">
-<div class="panel curves"><p class="title"></p><p class="legend"></p>
-<div class="plot" role="slider" tabindex="0" aria-valuemin="1"><svg></svg></div>
-<p class="readout"></p></div>
-<div class="panel land"><p class="title"></p><p class="legend"></p>
-<div class="plot" role="img"><svg></svg></div></div>
-<div class="panel numbers"><p class="title setting"></p><dl></dl>
-<details><summary></summary><p></p><dl></dl></details></div>
-<div class="panel weights"><p class="title"></p><p class="legend"></p>
-<div class="plot" role="img"><svg></svg></div></div>
-</div><p class="status" role="status"></p>`;
+/** The empty parts, element by element: a page may forbid to parse HTML (Trusted Types). */
+function skeleton() {
+  const part = (kind, ...children) => html("div", { class: kind }, ...children);
+  const words = (kind, attributes) => html("p", { class: kind, ...attributes });
+  const picture = (kind, attributes, ...below) => {
+    const plot = html("div", { class: "plot", ...attributes });
+    shape(plot, "svg", "picture", {});
+    return part(`panel ${kind}`, words("title"), words("legend"), plot, ...below);
+  };
+  const list = () => html("dl", {}), slider = { role: "slider", tabindex: 0, "aria-valuemin": 1 };
+  const test = html("details", {}, html("summary", {}), html("p", {}), list());
+  return [
+    part("controls", part("sliders"), part("switches")),
+    part("panels", picture("curves", slider, words("readout")), picture("land", { role: "img" }),
+      part("panel numbers", words("title setting"), list(), test), picture("weights", { role: "img" })),
+    words("status", { role: "status" }),
+  ];
+}
 
 export class Explorer {
   constructor(host) {
@@ -26,8 +32,7 @@ export class Explorer {
     const figure = host.closest("figure.d2l-explorer");
     const language = figure.querySelector("summary [lang]:not([hidden])").lang;
     const runs = new Runs(host.querySelector('script[type="application/json"]').textContent, language);
-    const root = html("div", { class: "root", lang: language }), go = (change) => this.go(change);
-    root.innerHTML = SKELETON;
+    const root = html("div", { class: "root", lang: language }, ...skeleton()), go = (change) => this.go(change);
     const part = (name) => root.querySelector(`.${name}`);
     part("panels").classList.toggle("mapped", !!runs.second);
     Object.assign(this, { host, runs, root, state: runs.start, width: 0, status: part("status") });
@@ -37,8 +42,12 @@ export class Explorer {
     if (runs.weights) this.framed.push(new Weights(part("weights"), runs));
     else part("weights").remove();
     this.panels = [new Controls(part("controls"), runs, go), this.numbers, ...this.framed];
+    this.resize(); // what cannot be drawn fails here, where the host still shows its own words
     this.keepEvents();
-    host.attachShadow({ mode: "open" }).append(html("style", {}, CSS), root);
+    const shadow = host.attachShadow({ mode: "open" }), style = new CSSStyleSheet();
+    style.replaceSync(CSS);
+    shadow.adoptedStyleSheets = [style]; // also where a page forbids style elements
+    shadow.append(root);
   }
 
   /** Notebooks take keys and clicks for their own. So ours go no further; and where JupyterLab's

@@ -46,17 +46,18 @@ class Band:
         What diverged for one of them is NaN: a mean of the others would flatter the setting.
         """
         known = data.finished & np.isfinite(data[name])
-        array, diverged = (
-            data[name].astype(float).where(known),
-            (data.finished & ~known).any("seed"),
-        )
+        array = data[name].astype(float).where(known)
+        diverged = (data.finished & ~known).any("seed")
+        largest = float(np.abs(array).max())
+        scale = largest if largest > 1e100 else 1.0  # so that no sum, no square of it overflows
+        array = array / scale
         # Of a single seed there is no standard deviation: NaN.
         spread = xr.zeros_like(array).std("seed") * np.nan
         if data.sizes["seed"] > 1:
             spread = array.std("seed", ddof=1)
         bands = [array.mean("seed"), array.min("seed"), array.max("seed"), spread]
         bands = [band.where(~diverged) for band in bands]
-        values = np.stack([band.values for band in bands])
+        values = np.stack([band.values for band in bands]) * scale
         if "accuracy" in name or name == "gap":
             return cls(100 * values, 1, POINTS if name == "gap" else PERCENT)
         if log and "loss" in name:
@@ -71,15 +72,21 @@ class Band:
         if digits is None:
             rounded = np.vectorize(lambda value: float(f"{value:.2e}"))(self.values)
         else:
-            rounded = np.round(self.values, digits) + 0.0  # no -0
-        rounded = np.where(np.isnan(rounded), None, rounded).tolist()
+            exact = np.abs(self.values) > 1e15  # nothing to round, and rounding could overflow
+            rounded = np.where(
+                exact, self.values, np.round(np.where(exact, 0, self.values), digits)
+            )
+            rounded += 0.0  # no -0
+        rounded = np.where(~np.isfinite(rounded), None, rounded).tolist()
         values = dict(zip(("mean", "low", "high", "spread"), rounded, strict=True))
         return {name: values[name] for name in names}
 
     def text(self, point: int) -> str:
         """Return mean ± standard deviation of one point; the mean alone of a single seed."""
         written = [
-            number(value, digits) if self.digits is None else f"{value:.{self.digits}f}"
+            number(value, digits)
+            if self.digits is None or abs(value) >= 1e6
+            else f"{value:.{self.digits}f}"
             for value, digits in zip(self.values[[0, 3], point], (3, 2), strict=True)
             if math.isfinite(value)
         ]
@@ -147,14 +154,19 @@ def axis(key: str, label: str | None, values: list[float]) -> dict:
         x = left + (1 - left) * (x - x[0]) / (x[-1] - x[0])
         x[0] = 0.0
     else:
+        x = x / 2  # the difference of huge numbers is a number, too
         x = (x - x[0]) / (x[-1] - x[0])
+    for digits in (6, 15, 17):  # as many as tell the values apart
+        texts = [number(value, digits) for value in values]
+        if len(set(texts)) == len(values):
+            break
     symbol = "λ" if key == "lam" else key.translate(_SUBSCRIPTS)
     name = AXES.get(key) or LAYER_P.format(i=symbol[1:], n=key[1:])
     return {
         "key": key,
         "label": Text(label, label) if label else name,
         "symbol": label or symbol,
-        "values": [number(value) for value in values],
+        "values": texts,
         "at": x.round(4).tolist(),
         "apart": apart,
     }

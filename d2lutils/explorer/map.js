@@ -1,7 +1,7 @@
 // The map of what is reached after training over two axes, with its numbers.
 import { labels } from "./axes.js";
 import { clamp, format } from "./numbers.js";
-import { html, set, shape } from "./svg.js";
+import { fitting, html, set, shape } from "./svg.js";
 
 // Its colours, dark to bright.
 const COLORS = [[35, 25, 66], [57, 62, 130], [48, 112, 150], [60, 165, 157], [133, 208, 165], [222, 245, 216]];
@@ -32,10 +32,12 @@ export class FinalMap {
     const known = values.filter((v) => !Number.isNaN(v)), low = Math.min(...known), high = Math.max(...known);
     values.forEach((value, i) =>
       this.cell(runs.places[i], value, (value - low) / (high - low || 1), runs.metrics[metric].digits));
-    second.values.forEach((value, j) => shape(svg, "text", "end", { x: left - 6, y: ys[j] + 4 }, value));
+    const each = Math.ceil(13 / h); // where rows are low, not every one has room for its label
+    second.values.forEach((value, j) =>
+      j % each || shape(svg, "text", "end", { x: left - 6, y: ys[j] + 4 }, value));
     labels(svg, xs, first.values, bottom + 16);
-    shape(svg, "text", "middle", { x: left + (runs.width * w) / 2, y: 246 }, first.label[language]);
-    shape(svg, "text", "", { x: 0, y: 12 }, second.label[language]);
+    shape(svg, "text", "middle", { x: left + (runs.width * w) / 2, y: 246 }, fitting(first.label[language], runs.width * w));
+    shape(svg, "text", "", { x: 0, y: 12 }, fitting(second.label[language], width));
     this.outlines = ["outline outer", "outline"].map((kind) => shape(svg, "rect", kind, { width: w, height: h }));
     const end = (value) => html("b", {}, known.length ? runs.text(runs.metrics[metric], value) : "–");
     const ramp = html("i", { class: "ramp" });
@@ -50,7 +52,7 @@ export class FinalMap {
     const box = { x: x - w / 2 + 1, y: y - h / 2 + 1, width: w - 2, height: h - 2 };
     shape(svg, "rect", "cell", { ...box, style: rgb ? `fill:rgb(${rgb})` : "" });
     shape(svg, "text", "middle", { x, y: y + 4, style: size + (rgb ? `fill:${inkOn(rgb)}` : "") },
-      lost ? "×" : w < 30 ? "" : format(value, digits));
+      w < 30 || h < 13 ? "" : lost ? "×" : format(value, digits));
   }
 
   update({ place: [i, j] }) {

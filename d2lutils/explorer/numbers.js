@@ -5,10 +5,11 @@ export const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 export const nearest = (places, x) =>
   places.reduce((best, at, i) => (Math.abs(at - x) < Math.abs(places[best] - x) ? i : best), 0);
 
-/** Write a number with so many digits after the point, or (null) with three significant ones. */
+/** Write a number with so many digits after the point; with three significant ones if that is null,
+ *  or the number is huge. */
 export function format(value, digits) {
   if (Number.isNaN(value)) return "–";
-  if (digits !== null) return value.toFixed(digits).replace("-", "−");
+  if (digits !== null && Math.abs(value) < 1e6) return value.toFixed(digits).replace("-", "−");
   if (value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4)) return `${+value.toPrecision(3)}`;
   const [mantissa, power] = value.toExponential(2).split("e");
   return `${+mantissa}e${+power}`;

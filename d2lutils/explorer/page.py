@@ -19,6 +19,12 @@ COST = Text(
     "Choose first: once you have seen these numbers, you can no longer choose by them honestly.",
     "请先选定再打开：看过这些数值之后，就不能再凭它们来公正地做选择了。",
 )
+# Where no script runs, or finds its data damaged.
+MISSING = Text(
+    "The figure that belongs here could not be drawn: it needs JavaScript, and all of its data."
+    " What it ends in stands below: open “{table}”.",
+    "此处本应有一幅交互图，但未能绘出：它需要 JavaScript 和完整的数据。最终数值见下方的“{table}”。",
+).format(table=TABLE)
 # Joined to one module, since a page that is opened as a file may not load any.
 PARTS = "words numbers svg axes runs curves final map weights controls address explorer element"
 
@@ -49,12 +55,13 @@ class Explorer:
             data = data.replace(character, f"\\u{ord(character):04x}")
         return (
             f'<figure class="d2l-explorer" style="margin:1em 0;padding:0"><{tag}>'
-            f'<script type="application/json">{data}</script></{tag}>'
+            f'<script type="application/json">{data}</script>'
+            f"<p>{MISSING.html()}</p></{tag}>"
             # HTML wants a figcaption first or last, and alone it names the figure.
             f"<details><summary>{TABLE.html()}</summary>"
             f"{self._tables()}</details>"
             f'<figcaption style="color:inherit;font:inherit;font-size:.9em;'
-            f'margin:0;padding:0;text-align:start">'
+            f'margin:0;padding:0;text-align:start;overflow-wrap:anywhere">'
             f"{self._caption.html()}</figcaption></figure>\n"
             f'<script type="module">{code}</script>'
         )

@@ -15,12 +15,27 @@ export class Runs {
     this.epochs = this.metrics.loss.valid.mean[0].length;
     this.width = this.first.values.length;
     this.height = this.second?.values.length ?? 1;
+    this.check();
     this.places = range(this.height, (j) => range(this.width, (i) => [i, j])).flat();
     // What can be chosen, with the texts that an address has for it.
     this.choices = this.axes.map(({ key, values }) => ({ key, texts: values }));
     if (this.noise.values.length) this.choices.push({ key: "label_noise", texts: this.noise.values });
     this.choices.push({ key: "metric", texts: this.metricNames });
     Object.assign(this.start, { metric: 0, kept: [] });
+  }
+
+  /** Refuse what was cut on its way: a number for each epoch of each point is there. */
+  check() {
+    const points = this.width * this.height * Math.max(1, this.noise.values.length);
+    const { epochs, weights, metrics, stats } = this, rows = [this.finished, this.diverged];
+    const columns = [...Object.values(stats).flatMap(({ mean, spread }) => [mean, spread])];
+    for (const { train, valid, final } of Object.values(metrics)) {
+      const curves = [train, valid].flatMap(({ mean, low, high }) => [mean, low, high]);
+      if (curves.flat().some((curve) => curve.length !== epochs)) throw new Error("an epoch is missing");
+      rows.push(...curves, final.mean, final.low, final.high);
+    }
+    if (weights) rows.push(weights.share, weights.mean);
+    if ([...rows, ...columns].some((row) => row.length !== points)) throw new Error("a setting is missing");
   }
 
   /** Where the sliders stand. */

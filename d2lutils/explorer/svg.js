@@ -1,7 +1,8 @@
 // Elements, and shapes in SVG. No text that comes with the data is ever parsed as HTML.
 
-export function set(element, attributes) {
+export function set(element, { style = "", ...attributes }) {
   for (const name in attributes) element.setAttribute(name, attributes[name]);
+  if (style) element.style.cssText = style; // the attribute may be forbidden (Content-Security-Policy)
   return element;
 }
 
@@ -17,10 +18,16 @@ export function shape(parent, tag, kind, attributes, text = "") {
   return parent.appendChild(made);
 }
 
-/** Where the pointer is, seen from a plot. */
+/** Where the pointer is in the units of a plot's picture, which a slide, say, shows in another size. */
 export function inside(plot, event) {
-  const box = plot.getBoundingClientRect();
-  return [event.clientX - box.left, event.clientY - box.top];
+  const picture = plot.firstChild, box = picture.getBoundingClientRect(), { width, height } = picture.viewBox.baseVal;
+  return [(event.clientX - box.left) * width / box.width, (event.clientY - box.top) * height / box.height];
+}
+
+/** A text, cut where it would be wider than there is room. */
+export function fitting(text, room) {
+  const most = Math.max(1, Math.floor(room / 6.5));
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
 /** The title of a panel, and what its lines mean: [kind of key, words]. */

@@ -89,7 +89,7 @@ const scrollers = new ResizeObserver((entries) => {
     else target.removeAttribute("tabindex");
   }
 });
-for (const box of document.querySelectorAll("pre, .table, .math")) scrollers.observe(box);
+for (const box of document.querySelectorAll("pre, .table, .math, .formula")) scrollers.observe(box);
 
 // ---------------------------------------------------------------- where the reader is
 
