@@ -52,7 +52,8 @@ def tidy(soup, images, words):
             "class": "table", "role": "group", "aria-label": words["table"]
         }))  # fmt: skip
     for formula in soup.select("math:not([display])"):
-        if len(formula.get_text()) > 16:
+        drawn = formula.select_one("semantics > :first-child") or formula
+        if len(drawn.get_text()) > 16:
             formula.wrap(soup.new_tag("span", attrs={"class": "formula"}))
     for texts in soup.select("span.d2l-words"):  # the page keeps its language alone
         others = [t for t in texts.parent.find_all("span", "d2l-words", recursive=False)]
