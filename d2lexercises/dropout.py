@@ -324,7 +324,8 @@ def _measured_well(value, call, arguments):
     return value
 
 value_exercise("dropout.evaluate", "accuracy(net, data_iter)",
-               inputs=_nets_and_data, right=_counted(_share), returns=_measured_well, mistakes=[
+               inputs=_nets_and_data, right=_counted(_share), returns=_measured_well,
+               also=lambda answer, arguments, value: torch.no_grad()(answer)(*arguments.values()), mistakes=[
     Mistake(_counted(lambda hits, sizes: (hits / sizes).mean()),
             "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
             "You average the accuracies of the batches, but the last batch is smaller. Count right answers and "
@@ -426,7 +427,7 @@ def _also_in_train_mode(answer, arguments, value):
     net, X = arguments.values()
     call, modes = "activation_variance(net, X)", [module.training for module in net.modules()]
     net.train()
-    with unchanged(net=net, X=X):
+    with torch.no_grad(), unchanged(net=net, X=X):
         got = answer(net, X)
     got = _a_number_for_each_relu(got, call, arguments)
     # With other masks, the variances of deeper layers differ a little; those after dropout differ a lot.
@@ -833,7 +834,7 @@ def _expect_gradients_of_dropconnect(answer: Callable, call: str, p: float, dtyp
     W, X = (values.T.detach().requires_grad_() for values in (_far_from_zero(6, 5, dtype=dtype), torch.eye(6, dtype=dtype)))
     b = torch.randn(5, dtype=dtype).requires_grad_()
     with unchanged(X=X, W=W, b=b):
-        out = tensor(answer(X, W, b, p), call, (6, 5))
+        out = tensor(answer(X, W, b, p), call, like=torch.empty(6, 5, dtype=dtype))
     kept = (out - b).detach().T
     want = {"W": kept / W.detach(), "X": kept.sum(0).expand(6, -1), "b": torch.full_like(b, 6)}
     gradients = torch.autograd.grad(out.sum(), (W, X, b), allow_unused=True) if out.requires_grad else (None,) * 3

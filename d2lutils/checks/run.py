@@ -6,6 +6,7 @@ hand, and that gives a hint too.
 """
 
 import builtins
+import contextlib
 import functools
 import linecache
 import math
@@ -21,14 +22,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import (
-    ExitStack,
-    contextmanager,
-    nullcontext,
-    redirect_stderr,
-    redirect_stdout,
-    suppress,
-)
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -154,15 +148,15 @@ def _stack_below_judge(frame: FrameType | None) -> list[traceback.FrameSummary]:
     return []
 
 def _fill(container: dict | list, content: dict | list) -> None:
-    container.clear()
-    (container.update if isinstance(content, dict) else container.extend)(content)
+    if container != content:
+        container.clear()
+        (container.update if isinstance(content, dict) else container.extend)(content)
 
 _SETTINGS = [  # of the process: how to get one, how to set it, and what an answer finds
     (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, 0),
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
     (torch.get_num_threads, torch.set_num_threads),
-    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (np.geterr, lambda kept: np.seterr(**kept), {"all": "warn"}),
     (vars(torch._tensor_str.PRINT_OPTS).copy, lambda kept: torch.set_printoptions(**kept)),
     (np.get_printoptions, lambda kept: np.set_printoptions(**kept)),
@@ -190,7 +184,7 @@ def _notebook_undisturbed():
         with (
             _new_tensors_on_the_cpu(), torch.random.fork_rng(gpus), warnings.catch_warnings(),
             torch.inference_mode(False), torch.autocast("cpu", enabled=False),  # nor `no_grad`
-            redirect_stdout(_SINK), redirect_stderr(_SINK),
+            contextlib.redirect_stdout(_SINK), contextlib.redirect_stderr(_SINK),
         ):  # fmt: skip
             warnings.simplefilter("ignore")
             yield

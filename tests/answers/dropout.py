@@ -179,6 +179,7 @@ def and_then(measure, *steps):
 wrong("dropout.evaluate", "mode not restored", and_then(accuracy_of_all, lambda net: net.train()))
 wrong("dropout.evaluate", "setting of torch not restored",
       and_then(accuracy_of_all, lambda net: torch.set_grad_enabled(False)),
+      and_then(accuracy_of_all, lambda net: torch.set_grad_enabled(True)),  # they may be off
       and_then(accuracy_of_all, lambda net: torch.set_default_dtype(torch.float64)))
 wrong("dropout.evaluate", "hooks changed",
       and_then(accuracy_of_all, lambda net: [m._forward_hooks.clear() for m in net.modules()]),
@@ -338,11 +339,6 @@ def best_by_loop(valid_loss, sure=0.0):
         if sum(losses) < best_loss - sure:
             best, best_loss = number, sum(losses)
     return best
-
-@right("dropout.best_epoch")
-def best_with_torch(valid_loss):
-    mean = torch.as_tensor(valid_loss).mean(0)
-    return torch.nonzero(mean == mean.min())[0].item() + 1
 
 wrong("dropout.best_epoch", "not one number", lambda valid_loss: valid_loss.argmin(axis=1) + 1)
 wrong("dropout.best_epoch", "wrong value",
