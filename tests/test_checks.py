@@ -368,7 +368,7 @@ def test_what_an_answer_replaces_is_named_and_put_back(name, place):
         return out
 
     result = checks.check("dropout.layer", meddler)
-    assert result.diagnosis == "something of others replaced" and f"`{name}`" in result.hint
+    assert result.diagnosis == "library function replaced" and f"`{name}`" in result.hint
     assert getattr(place, attribute) is before
     checks.check("dropout.layer", remover)
     assert getattr(place, attribute) is before

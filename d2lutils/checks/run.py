@@ -240,7 +240,7 @@ def _too_slow(error: _OutOfTime) -> Wrong:
                  "请用对整个张量的一次运算代替逐个元素的循环。", limit=f"{TIME_LIMIT:g}", where=where)
 
 def _left_replaced(names: list[str]) -> Wrong:
-    return Wrong("something of others replaced", "替换了别人的东西",
+    return Wrong("library function replaced", "库函数被替换",
                  "Your code left something else in the place of `{name}`, for everything that runs later; the check has "
                  "put it back. Leave it alone, or put it back yourself at the end.",
                  "你的代码把 `{name}` 换成了别的东西，会影响此后运行的一切；检查已把它恢复原样。请不要改动它，或在最后自己恢复。",

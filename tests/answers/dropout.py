@@ -189,7 +189,7 @@ wrong("dropout.evaluate", "network changed",
       and_then(accuracy_of_all, lambda net: net[2].running_mean.add_(1)),
       and_then(accuracy_of_all, lambda net: net.requires_grad_(True)),
       and_then(accuracy_of_all, lambda net: net.zero_grad()))
-wrong("dropout.evaluate", "something of others replaced",
+wrong("dropout.evaluate", "library function replaced",
       and_then(accuracy_of_all, lambda net: setattr(F, "dropout", lambda X, *rest: X)),
       and_then(accuracy_of_all, lambda net: setattr(nn.Dropout, "forward", lambda self, X: X)))
 wrong("dropout.evaluate", "network not used",
@@ -387,6 +387,8 @@ def dropconnect(drop):
 
 right("dropout.dropconnect")(dropconnect(drop_entry_by_entry))
 wrong("dropout.dropconnect", "the same random numbers every time", dropconnect(seeded))
+wrong("dropout.dropconnect", "random numbers shared between entries",
+      dropconnect(lambda W, p: masked(W, p, in_halves(W, torch.rand) >= p)))
 wrong("dropout.dropconnect", "input changed in place",
       dropconnect(lambda W, p: F.dropout(W, p, inplace=True)))
 wrong("dropout.dropconnect", "on the CPU",
