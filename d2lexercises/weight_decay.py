@@ -534,7 +534,7 @@ _NO_TIE = ("not an exact tie", "并非完全相等",
 
 value_exercise("weight_decay.choose_lambda", "choose_lambda(lams, valid_accuracy)",
                inputs=_ties_and_near_ties, right=lambda lams, accuracy: _last_best(lams, accuracy.mean(1)),
-               together=True, mistakes=[
+               mistakes=[
     Mistake(lambda lams, accuracy: lams.index(_last_best(lams, accuracy.mean(1))),
             "index instead of λ", "该给 λ，却给了下标",
             "You return the place of the best λ in the list. Return the λ that stands there.",
@@ -684,7 +684,7 @@ def _two_epochs(value, call, arguments):
     return torch.tensor([number(best, "best_epoch"), number(stop, "stop_epoch")])
 
 value_exercise("weight_decay.early_stopping", "early_stopping(valid_loss, patience)", inputs=_curves,
-               right=_stop, returns=_two_epochs, together=True, mistakes=[
+               right=_stop, returns=_two_epochs, mistakes=[
     Mistake(lambda losses, patience: [epoch - 1 for epoch in _stop(losses, patience)],
             "epochs counted from 0", "轮次从 0 数起",
             "Your epochs begin at 0; the first one is epoch 1.", "你的轮次从 0 开始；第一轮应是第 1 轮。"),

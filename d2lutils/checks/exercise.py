@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from d2lutils.checks.expect import (
     Mistake,
@@ -26,7 +27,6 @@ from d2lutils.checks.expect import (
 )
 
 EXERCISES: dict[str, "Exercise"] = {}
-
 
 @dataclass(frozen=True)
 class Exercise:
@@ -53,7 +53,6 @@ class Exercise:
     right: Callable | None = None
     mistakes: Sequence[Mistake] = ()
 
-
 def exercise(name: str, call: str, mistakes: Sequence[Mistake] = ()) -> Callable:
     """Register a function of the answer as the check of an exercise, as a decorator.
 
@@ -69,7 +68,6 @@ def exercise(name: str, call: str, mistakes: Sequence[Mistake] = ()) -> Callable
 
     return register
 
-
 def value_exercise(
     name: str,
     call: str,
@@ -79,7 +77,6 @@ def value_exercise(
     mistakes: Sequence[Mistake],
     returns: Callable = lambda value, call, arguments: number(value, call),
     also: Callable | None = None,
-    together: bool = False,
     rtol: float = 1e-4,
     atol: float = 1e-6,
 ) -> None:
@@ -94,16 +91,13 @@ def value_exercise(
     right : callable
         A right answer.
     mistakes : sequence of Mistake
-        Each with a wrong answer. One is named if it explains the first wrong value and all before.
+        Each with a wrong answer. One is named if it explains every value.
     returns : callable, default one number
         ``returns(value, call, arguments)`` raises `Wrong` unless the value is of the right kind,
         and returns what is compared: a number, a tensor, or a mapping of those from the name of
         each part. See `like`.
     also : callable, optional
         ``also(answer, arguments, value)`` states what must hold besides, once the value is right.
-    together : bool, default False
-        A mistake must explain the values after the first wrong one as well: for answers that choose
-        among a few values, where a single one fits several mistakes.
     rtol, atol : float
         As in `torch.isclose`.
     """
@@ -112,17 +106,18 @@ def value_exercise(
         value = returns(value, call, arguments)
         return value if isinstance(value, Mapping) else {"": value}
 
-    def explains(mistake, part, cases):
+    def outcome(function, given):
         try:
-            return all(
-                agree(got[part], read(mistake.gives(*given.values()), given)[part], rtol, atol)
-                for given, got in cases
-            )
+            return read(function(*given.values()), given)
         except Exception:  # not every wrong formula has a value everywhere
-            return False
+            return None
+
+    def explains(mistake, part, cases):
+        pairs = [(outcome(mistake.gives, given), got) for given, got in cases]
+        return all(agree(a[part], b[part], rtol, atol) if a and b else a is b for a, b in pairs)
 
     def ask(answer, arguments):
-        kept = (torch.Tensor, np.ndarray, list)
+        kept = (torch.Tensor, np.ndarray, list, nn.Module)
         with unchanged(**{k: v for k, v in arguments.items() if isinstance(v, kept)}):
             value = answer(*arguments.values())
         return value, read(value, arguments)
@@ -136,8 +131,7 @@ def value_exercise(
             for part in want:
                 if agree(got[part], want[part], rtol, atol):
                     continue
-                if together:
-                    cases += [(later, ask(answer, later)[1]) for later in coming]
+                cases += [(later, outcome(answer, later)) for later in coming]
                 what = part or _with_values(call, arguments)
                 for mistake in mistakes:
                     if explains(mistake, part, cases):
@@ -147,7 +141,6 @@ def value_exercise(
                 also(answer, arguments, value)
 
     EXERCISES[name] = Exercise(name, call, run, right, mistakes)
-
 
 def _with_values(call: str, arguments: Mapping) -> str:
     """Return a call with the values of its arguments, where these are numbers and few."""
@@ -162,11 +155,9 @@ def _with_values(call: str, arguments: Mapping) -> str:
 
     return f"{call.partition('(')[0]}({', '.join(map(show, arguments, arguments.values()))})"
 
-
 def like(argument: str) -> Callable:
     """Return a `returns` for `value_exercise`: a tensor with shape and dtype of an argument."""
     return lambda value, call, arguments: tensor(value, call, like=arguments[argument])
-
 
 def expect_parameters(call: str, answer: object) -> None:
     """Raise `Wrong` unless the answer can be called like that."""
