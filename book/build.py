@@ -18,7 +18,7 @@ import nbformat
 import yaml
 
 from book.pages import EDITIONS, FIRST
-from book.runs import BUILD, CACHE, ROOT, digest, module_files, run_notebooks
+from book.runs import BUILD, CACHE, ROOT, digest, run_notebooks
 from book.standalone import build_wheel, standalone
 
 SITE = BUILD / "site"
@@ -97,15 +97,6 @@ def empty_when_changed(folder: Path, files: list[Path]) -> bool:
     folder.mkdir(parents=True)
     note.write_text(now, encoding="utf-8")
     return True
-
-
-def find_wheel() -> Path:
-    """Return the wheel of d2lutils, built anew when one of its files has changed."""
-    folder = BUILD / "wheel"
-    files = [*module_files(), ROOT / "pyproject.toml", ROOT / "README.md"]
-    if empty_when_changed(folder, files) or not list(folder.glob("*.whl")):
-        build_wheel(folder)
-    return next(folder.glob("*.whl"))
 
 
 def build(edition: str) -> subprocess.CompletedProcess:
@@ -201,7 +192,7 @@ def write_map() -> None:
 def main() -> int:
     """Run what has to run, and build every edition; return the exit status."""
     run_notebooks()
-    return build_site(find_wheel())
+    return build_site(build_wheel(BUILD / "wheel"))
 
 
 if __name__ == "__main__":
