@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
 from jupyter_cache import get_cache
@@ -123,4 +124,12 @@ def run_notebooks() -> None:
     logging.basicConfig(format="%(message)s")
     logger = logging.getLogger("notebooks")
     logger.setLevel(logging.INFO)
-    load_executor("local-parallel", cache, logger).run_and_cache(filter_uris=paths, timeout=600)
+    logger.addFilter(lambda record: "notebook(s)" not in record.msg)  # one at a time, each says
+
+    def run(record):
+        # Threads, whose kernels are children of this process: they end with it.
+        executor = load_executor("local-serial", get_cache(CACHE), logger)
+        executor.run_and_cache(filter_uris=[record.uri], timeout=600)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(run, cache.list_unexecuted(filter_uris=paths)))
