@@ -135,7 +135,7 @@ def _stack_below_judge(frame: FrameType | None) -> list[traceback.FrameSummary]:
 @contextmanager
 def _notebook_undisturbed():
     """Give the answer torch's usual settings, drop what it prints, and put back what it changes."""
-    device, dtype = torch.get_default_device(), torch.get_default_dtype()
+    device, dtype = torch.empty(0).device, torch.get_default_dtype()
     python_rng, numpy_rng = random.getstate(), np.random.get_state()  # noqa: NPY002
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     torch.set_default_device(None)
