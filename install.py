@@ -149,6 +149,8 @@ def main() -> None:
             f"This is Python {version[0]}.{version[1]}; the course needs 3.10 to 3.13. "
             "Name one: make PYTHON=python3.12, or py -3.12 install.py"
         )
+    if (platform.system(), platform.machine()) == ("Darwin", "x86_64") and version > (3, 12):
+        sys.exit("For Macs with Intel, torch needs Python 3.10 to 3.12: make PYTHON=python3.12")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not without ending pip
     extras = sys.argv[1:]
     if set(extras) - {"test", "classroom"}:

@@ -4,6 +4,7 @@ jupyter-cache holds the runs and knows them by the cells alone; `_build/runs.jso
 which d2lutils they saw.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -87,7 +88,9 @@ def drop_stale_runs() -> list[str]:
     """Forget the runs of pages that saw another d2lutils than today's, and name those pages."""
     code = {name(p): "\n".join(c["source"] for c in cells(p, "code")) for p in NOTEBOOKS}
     now, note = seen_code(code), BUILD / "runs.json"
-    before = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    before = {}
+    with contextlib.suppress(OSError, ValueError):  # not there, or a build was killed in it
+        before = json.loads(note.read_text(encoding="utf-8"))
     stale = [page for page in now if now[page] != before.get(page)]
     cache = get_cache(CACHE)
     for record in cache.list_cache_records():

@@ -424,6 +424,9 @@ def test_stale_runs_are_forgotten_and_others_kept(module, monkeypatch):
     assert kept == {"lesson"}
     assert runs.drop_stale_runs() == []
 
+    (runs.BUILD / "runs.json").write_text('{"lesson":')  # killed as it was written
+    assert runs.drop_stale_runs() == ["lesson", "exercises"]
+
 
 def test_a_folder_is_emptied_when_what_it_is_made_from_changed(module):
     made, files = module / "made", [module / "d2lutils" / "data.py"]

@@ -17,6 +17,8 @@ import pytest
 
 import install
 
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other paths, links and signals")
+
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch, tmp_path):
@@ -89,6 +91,14 @@ def test_an_index_that_is_silent_refuses_or_is_no_address_is_given_up_in_time(ma
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_mac_with_intel_is_told_which_python_torch_needs(machine):
+    machine.setattr(install.platform, "system", lambda: "Darwin")
+    machine.setattr(install.platform, "machine", lambda: "x86_64")
+    machine.setattr(install.sys, "version_info", (3, 13, 0))
+    with pytest.raises(SystemExit, match="torch needs Python 3.10 to 3.12"):
+        install.main()
+
+
 @pytest.mark.parametrize("name", install.DECIDED)
 def test_an_index_that_the_user_names_is_taken_whatever_else_is_set(index, machine, name):
     machine.setattr(install, "NAMED", install.CPU_INDEX)
@@ -135,7 +145,7 @@ def test_pip_keeps_the_users_indexes_beside_the_one_for_torch(index, machine, tm
 )
 def test_the_index_is_read_as_a_person_writes_it(machine, value, address):
     machine.setenv("D2L_TORCH_INDEX", value)
-    assert runpy.run_path("install.py")["CPU_INDEX"] == address
+    assert runpy.run_path(str(install.ROOT / "install.py"))["CPU_INDEX"] == address
 
 
 def test_an_index_with_a_password_gets_it_and_nobody_else_does(machine, index):
@@ -172,6 +182,7 @@ def has_pip(python):
     return install.runs(python, "-m", "pip", "--version")
 
 
+@posix
 @pytest.mark.parametrize("case", ["none", "no pip", "a link", "a link to nowhere", "no Python"])
 def test_an_environment_is_made_or_mended(tmp_path, case):
     home, target = tmp_path / ".venv", tmp_path / "elsewhere"
@@ -204,6 +215,7 @@ def test_a_good_environment_is_left_as_it_is(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+@posix
 def test_sigterm_ends_pip_too(tmp_path):
     """As `make` passes it on, to install.py alone."""
     (tmp_path / "pip.py").write_text(
