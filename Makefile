@@ -7,7 +7,7 @@ COURSE ?= _build/classroom
 EDITION ?= en
 NOTEBOOKS := $(wildcard book/en/*.ipynb book/en/*/*.ipynb)
 TRANSLATED := $(filter-out $(NOTEBOOKS),$(wildcard book/*/*.ipynb book/*/*/*.ipynb))
-TEST := OMP_NUM_THREADS=1 PYTHONWARNDEFAULTENCODING=1 $(PY) -m pytest -n 2 --dist loadfile
+TEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 # The code of others warns, and the book needs docstrings.
 unexport PYTHONWARNINGS PYTHONOPTIMIZE
 # A sweep that a page and its tests make is computed once.

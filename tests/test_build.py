@@ -546,3 +546,39 @@ def test_without_locks_a_build_runs(monkeypatch, tmp_path):
     with pytest.raises(ValueError), install.one_at_a_time("A build"):
         raise ValueError  # what happens within goes through
     assert entered
+
+
+IN_ANY_LOCALE = """
+import locale, sys, warnings
+from pathlib import Path
+
+warnings.filterwarnings("error", category=EncodingWarning, module=r"(d2lutils|book|install)\\b")
+import nbformat
+from book import build, mathml, standalone, static_page, strip, theme, translation
+from book.classroom import course
+
+assert locale.getpreferredencoding(False).lower() != "utf-8"
+build.BUILD, build.SITE = Path("build").resolve(), Path("site").resolve()
+wheel = build.build_wheel(Path("wheel"))
+for edition in build.EDITIONS:
+    build.derive(edition)
+    (build.SITE / edition / "_sources").mkdir(parents=True)
+    (build.SITE / edition / "_sources" / "index.ipynb").touch()
+    build.write_downloads(edition, wheel)
+translation.read(build.ROOT / "book" / "zh" / "index.ipynb")
+build.write_root()
+sys.stdout.reconfigure(errors="replace")
+print("动手学正则化 λ")
+"""
+
+
+def test_the_book_is_made_in_any_locale(tmp_path):
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (tmp_path / "make.py").write_text(IN_ANY_LOCALE, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-X", "warn_default_encoding", "make.py"],
+        cwd=tmp_path, env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0 and "λ" not in done.stdout, done.stderr
+    assert "动手学正则化" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
