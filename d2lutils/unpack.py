@@ -148,7 +148,7 @@ def install(missing):
         "uv": ["uv", "pip", "install", "--python", sys.executable],
     }
     tool = "pip" if importlib.util.find_spec("pip") else "uv" if shutil.which("uv") else None
-    problem = "no tool"
+    said, problem = "", "failed" if tool else "no tool"
     if tool:
         print(words("installing").format(names=names), flush=True)
         done = subprocess.run(
@@ -160,24 +160,20 @@ def install(missing):
         missing = lacking(missing)
         if not missing:
             return
-        said = done.stdout.decode("utf-8", "replace").strip().splitlines()
-        said = [line for line in said if line.lower().startswith("error")] or said
-        reason = said[0] if said else f"exit status {done.returncode}"
-        problem = "failed"
+        said = done.stdout.decode("utf-8", "replace").strip() or f"exit status {done.returncode}"
     command = [shown([*tools[tool or "pip"], *missing])]
     if not tool:
         command.insert(0, shown([sys.executable, "-m", "ensurepip"]))
-    if is_managed():
+    if is_managed() and (not tool or re.search("externally.managed", said)):
         problem, new = "managed", "~/d2l-venv"
         command = [
             shown([sys.executable, "-m", "venv"]) + f" {new}",
             f"{new}/bin/pip install jupyterlab",  # there, this cell installs the rest
             f"{new}/bin/jupyter lab",
         ]
-    values = {"names": names, "command": "\n".join(command)}
-    if problem == "failed":
-        values.update(tool=tool, reason=reason)
-    raise CannotRun(words(problem).format(**values))
+    (reason,) = re.findall("(?im)^error.*", said)[:1] or [said.partition("\n")[0]]
+    command = "\n".join(command)
+    raise CannotRun(words(problem).format(names=names, tool=tool, reason=reason, command=command))
 
 
 def shown(command):
