@@ -77,6 +77,7 @@ def derive(edition: str) -> tuple[Path, Path]:
     config = read_config()
     config |= {key: own[key] for key in ("title", "author") if key in own}
     config["execute"]["cache"] = str(CACHE)
+    config["bibtex_bibfiles"] = [str(ROOT / file) for file in config.get("bibtex_bibfiles") or ()]
     config["sphinx"]["local_extensions"] = dict.fromkeys(
         config["sphinx"]["local_extensions"], str(ROOT / "book")
     )

@@ -12,7 +12,9 @@ from pathlib import Path
 from docutils import nodes
 from fontTools import subset
 from math_core import LatexError, LatexToMathML
+from sphinx.locale import _
 from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
 
 # ASCII, accents, Greek, arrows, operators, delimiters; bold, italic and script letters.
 CHARACTERS = """
@@ -37,7 +39,14 @@ PRIMED = {
     ),
 }
 PRIME = '<mo lspace="0" rspace="0">′</mo>'
-converter = LatexToMathML()
+# Sphinx numbers an environment as a whole, so its lines have no numbers of their own.
+NUMBERED = re.compile(
+    r"\\(begin|end)\{(?:(?:fl)?align|alignat|eqnarray|(equation|gather|multline))\*?\}"
+    r"((?<=alignat\})\{\d+\}|(?<=alignat\*\})\{\d+\})?"
+)
+ENVIRONMENT = re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL)
+# The TeX goes with each formula, for whoever copies it.
+converter = LatexToMathML(annotation=True, fancy_error=False)
 logger = logging.getLogger(__name__)
 
 
@@ -61,9 +70,34 @@ def visit_math(self, node):
     raise nodes.SkipNode
 
 
+def lay_out(latex):
+    """Return displayed TeX as the converter reads it: lines below each other, without numbers."""
+    latex = r" \\ ".join(part.strip() for part in latex.split("\n\n") if part.strip())
+    latex = NUMBERED.sub(lambda found: rf"\{found[1]}{{{found[2] or 'align'}*}}", latex)
+    latex = latex.replace("{split}", "{aligned}")
+    if r"\\" in ENVIRONMENT.sub("", latex):
+        latex = rf"\begin{{aligned}} {latex} \end{{aligned}}"
+    return latex
+
+
 def visit_displayed_math(self, node):
-    """Write a formula that has a line of its own, which scrolls where the page is narrow."""
-    self.body.append(f'<div class="math">{convert(node, node.astext(), display=True)}</div>\n')
+    """Write a formula that has a line of its own, which scrolls where the page is narrow.
+
+    Beside one with a label stands its number. What MyST calls an environment that has none is
+    another word in each build, so it is no address.
+    """
+    formula = convert(node, lay_out(node.astext()), display=True)
+    formula = f'<div class="math">{formula}</div>\n'
+    if node["number"]:
+        named = "amsmath" not in node["classes"]
+        self.body.append(
+            self.starttag(node if named else nodes.math_block(), "div", CLASS="equation")
+        )
+        self.body.append(f'{formula}<span class="eqno">({get_node_equation_number(self, node)})')
+        if named:
+            self.add_permalink_ref(node, _("Link to this equation"))
+        formula = "</span></div>\n"
+    self.body.append(formula)
     raise nodes.SkipNode
 
 

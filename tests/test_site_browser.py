@@ -662,3 +662,36 @@ def test_mathematics_is_drawn_with_the_books_font(visit):
     page.wait_for_function("document.fonts.check('16px \"Book Mathematics\"')")
     brace = page.locator("mo", has_text="{").first.bounding_box()
     assert brace["height"] > 40, "braces stretch"
+
+
+SELECT = """([first, last]) => {
+    const range = document.createRange();
+    range.setStartBefore(first);
+    range.setEndAfter(last);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+}"""
+
+
+def copied(page, first, last):
+    """Select from one element to another, copy with the keyboard, and return the text."""
+    page.evaluate(SELECT, [first.element_handle(), last.element_handle()])
+    page.keyboard.press("Control+C")
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_formula_is_copied_as_its_tex(visit):
+    page = visit("en/weight_decay/mlp.html", permissions=["clipboard-read", "clipboard-write"])
+    norm = page.locator("math", has=page.locator("mfrac")).first
+    tex = norm.locator("annotation").text_content()
+    assert r"\frac" in tex
+    assert copied(page, norm, norm) == tex
+    inside = norm.locator("mi, mn").nth(0), norm.locator("mi, mn").nth(1)
+    assert copied(page, *inside) == tex, "part of a formula is copied whole"
+    sentence = page.locator("p", has=page.locator("math")).first
+    text = copied(page, sentence, sentence)
+    within = sentence.locator("annotation").all_text_contents()
+    assert all(f"${tex}$" in text for tex in within)
+    assert sentence.evaluate("p => p.firstChild.textContent.trim()") in text
+    plain = page.locator("p:not(:has(math))").first
+    assert copied(page, plain, plain).strip() == plain.inner_text().strip()

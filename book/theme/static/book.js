@@ -54,6 +54,34 @@ for (const block of navigator.clipboard ? document.querySelectorAll(".cell_input
   block.after(button);
 }
 
+// ---------------------------------------------------------------- formulas
+
+/** Copy them as the TeX that they were written in, between $ where words stand around them. */
+document.addEventListener("copy", (event) => {
+  const selection = getSelection();
+  if (!selection.rangeCount || selection.isCollapsed) return;
+  const range = selection.getRangeAt(0).cloneRange();
+  const whole = (node) => (node.closest ? node : node.parentElement).closest("math");
+  const [first, last] = [whole(range.startContainer), whole(range.endContainer)];
+  if (first) range.setStartBefore(first);
+  if (last) range.setEndAfter(last);
+  const copied = document.createElement("div");
+  copied.append(range.cloneContents());
+  const formulas = copied.querySelectorAll("math");
+  if (!formulas.length) return;
+  for (const unseen of copied.querySelectorAll(".headerlink, .copy, script, style")) unseen.remove();
+  event.clipboardData.setData("text/html", copied.innerHTML);
+  const alone = formulas.length === 1 && copied.textContent.trim() === formulas[0].textContent.trim();
+  for (const formula of formulas) {
+    const sign = alone ? "" : formula.getAttribute("display") === "block" ? "$$" : "$";
+    formula.replaceWith(sign + formula.querySelector("annotation").textContent.trim() + sign);
+  }
+  event.clipboardData.setData("text/plain", copied.textContent.trim());
+  event.preventDefault();
+});
+
+// ---------------------------------------------------------------- what is wide
+
 // Whatever scrolls sideways can be reached, and so scrolled, by keyboard.
 const scrollers = new ResizeObserver((entries) => {
   for (const { target } of entries) {
