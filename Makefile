@@ -8,7 +8,8 @@ EDITION ?= en
 NOTEBOOKS := $(wildcard book/en/*.ipynb book/en/*/*.ipynb)
 TRANSLATED := $(filter-out $(NOTEBOOKS),$(wildcard book/*/*.ipynb book/*/*/*.ipynb))
 TEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The code of others warns, and the book needs docstrings.
+unexport PYTHONWARNINGS PYTHONOPTIMIZE
 # A sweep that a page and its tests make is computed once.
 book serve test test-all outputs: export D2L_SWEEPS ?= $(CURDIR)/_build/sweeps
 
@@ -31,7 +32,7 @@ help:
 	@touch $@
 
 .venv/test: .venv/reader
-	$(PY) -m pip install --quiet -e '.[test]'
+	@$(PYTHON) install.py test
 	@touch $@
 
 data: .venv/reader
@@ -50,7 +51,7 @@ lab: .venv/reader data
 	$(BIN)/jupyter lab --notebook-dir=book/$(EDITION) book/$(EDITION)/index.ipynb
 
 .venv/classroom: .venv/reader
-	$(PY) -m pip install --quiet -e '.[classroom]'
+	@$(PYTHON) install.py classroom
 	@touch $@
 
 classroom: .venv/classroom data

@@ -7,9 +7,10 @@ import shutil
 import sys
 import time
 
-from book.build import build, find_wheel, publish
+from book.build import build, publish
 from book.pages import EDITIONS
 from book.runs import BUILD, CACHE
+from book.standalone import build_wheel
 
 
 def cost(edition: str) -> tuple[float, int]:
@@ -18,7 +19,7 @@ def cost(edition: str) -> tuple[float, int]:
     start = time.perf_counter()
     log = build(edition)
     log.check_returncode()
-    publish(edition, find_wheel())
+    publish(edition, build_wheel(BUILD / "wheel"))
     return time.perf_counter() - start, log.stdout.count("Executing notebook")
 
 

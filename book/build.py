@@ -4,22 +4,27 @@ The tables of contents and the configurations of the editions are derived here f
 `_toc.yml` and the one `_config.yml` at the root; all editions share one cache of runs.
 """
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import jinja2
 import nbformat
+import psutil
 import yaml
 
 from book.pages import EDITIONS, FIRST
-from book.runs import BUILD, CACHE, ROOT, digest, module_files, run_notebooks
+from book.runs import BUILD, CACHE, ROOT, digest, run_notebooks
 from book.standalone import build_wheel, standalone
+from install import one_at_a_time
 
 SITE = BUILD / "site"
 GITHUB = re.compile(r"https?://(?:www\.)?github\.com/([^/]+/[^/]+?)(?:\.git)?")
@@ -100,15 +105,6 @@ def empty_when_changed(folder: Path, files: list[Path]) -> bool:
     return True
 
 
-def find_wheel() -> Path:
-    """Return the wheel of d2lutils, built anew when one of its files has changed."""
-    folder = BUILD / "wheel"
-    files = [*module_files(), ROOT / "pyproject.toml", ROOT / "README.md"]
-    if empty_when_changed(folder, files) or not list(folder.glob("*.whl")):
-        build_wheel(folder)
-    return next(folder.glob("*.whl"))
-
-
 def build(edition: str) -> subprocess.CompletedProcess:
     """Run Jupyter Book over one edition, warnings as errors.
 
@@ -128,7 +124,7 @@ def build(edition: str) -> subprocess.CompletedProcess:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1"},
     )
 
 
@@ -199,10 +195,44 @@ def write_map() -> None:
     (SITE / "robots.txt").write_text(f"Sitemap: {base}/sitemap.xml\n", encoding="utf-8")
 
 
+def end_with_children(folder: Path) -> None:
+    """Let Ctrl-C and the like end all that this process started, too, and remove the folder.
+
+    Kernels do not hear Ctrl-C, and threads that wait for them would wait on.
+    """
+
+    def end(number, _):
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows lacks the last
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, end)
+
+
+def set_environment(folder: Path) -> None:
+    """Set what children see: the same on every machine, and one folder for all temporary files."""
+    for name in ("PYTHONWARNINGS", "PYTHONOPTIMIZE"):  # others' code warns; docstrings are shown
+        os.environ.pop(name, None)
+    os.environ["PYTHONUTF8"] = "1"  # others' code opens files without naming an encoding
+    for name in ("TMPDIR", "TEMP", "TMP", "JUPYTER_RUNTIME_DIR"):
+        os.environ[name] = str(folder)
+    tempfile.tempdir = str(folder)
+
+
 def main() -> int:
     """Run what has to run, and build every edition; return the exit status."""
-    run_notebooks()
-    return build_site(find_wheel())
+    sys.stdout.reconfigure(errors="replace")  # whatever the terminal can show
+    with one_at_a_time("A build"), tempfile.TemporaryDirectory(prefix="d2l-build-") as folder:
+        end_with_children(Path(folder))
+        set_environment(Path(folder))
+        run_notebooks()
+        return build_site(build_wheel(BUILD / "wheel"))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ jupyter-cache holds the runs and knows them by the cells alone; `_build/runs.jso
 which d2lutils they saw.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -11,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
 from jupyter_cache import get_cache
@@ -25,6 +27,7 @@ CACHE = BUILD / ".jupyter_cache"  # where `jupyter-book build .` looks as well
 WORDS = {
     **{"d2lutils/explorer": "explorer?", "d2lutils/panel": "panel", "d2lutils/checks": "checks?"},
     "d2lutils/beat_dropout.json": "beat_dropout",
+    "d2lutils/unpack.py": "(?!)",  # none
 }
 EXERCISES = "d2lexercises"
 CHECK = re.compile(r"\b(?:check|grade)\(")
@@ -85,7 +88,9 @@ def drop_stale_runs() -> list[str]:
     """Forget the runs of pages that saw another d2lutils than today's, and name those pages."""
     code = {name(p): "\n".join(c["source"] for c in cells(p, "code")) for p in NOTEBOOKS}
     now, note = seen_code(code), BUILD / "runs.json"
-    before = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    before = {}
+    with contextlib.suppress(OSError, ValueError):  # not there, or a build was killed in it
+        before = json.loads(note.read_text(encoding="utf-8"))
     stale = [page for page in now if now[page] != before.get(page)]
     cache = get_cache(CACHE)
     for record in cache.list_cache_records():
@@ -122,4 +127,12 @@ def run_notebooks() -> None:
     logging.basicConfig(format="%(message)s")
     logger = logging.getLogger("notebooks")
     logger.setLevel(logging.INFO)
-    load_executor("local-parallel", cache, logger).run_and_cache(filter_uris=paths, timeout=600)
+    logger.addFilter(lambda record: "notebook(s)" not in record.msg)  # one at a time, each says
+
+    def run(record):
+        # Threads, whose kernels are children of this process: they end with it.
+        executor = load_executor("local-serial", get_cache(CACHE), logger)
+        executor.run_and_cache(filter_uris=[record.uri], timeout=600)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(run, cache.list_unexecuted(filter_uris=paths)))

@@ -1,16 +1,14 @@
 """Notebooks that run by themselves: what the site's download button gives.
 
-The first cell carries d2lutils as a wheel and installs it where it is missing, and what it needs
-where that is missing, without touching what is already installed: in Colab, or in an empty folder.
-Exercises come as the student version.
+The first cell carries d2lutils as a wheel, unpacks it into a folder of its own, from which the
+notebook then imports it, and installs what it needs besides where that is missing: in Colab, or in
+an empty folder (`d2lutils/unpack.py`). Exercises come as the student version.
 """
 
 import base64
-import email
-import pprint
+import hashlib
+import os
 import re
-import shutil
-import subprocess
 import sys
 import textwrap
 import zipfile
@@ -21,65 +19,101 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from book.pages import EDITIONS
+from book.runs import ROOT, module_files
 from book.student import student_version
 
-ROOT = Path(__file__).resolve().parent.parent
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # JupyterLab brings it along
+
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")  # to another page
 
 INSTALL = '''\
 #@title {title}
-import base64, importlib.util, os, pathlib, subprocess, sys, tempfile
+import base64, io, os, zipfile
 
 os.environ["D2L_LANGUAGE"] = "{language}"
+# d2lutils, packed as text. One of its files, unpack.py, puts it into a folder of its own that
+# Python looks into first, and lets pip or uv install what it needs and you do not have yet.
 WHEEL = """
 {text}
 """
-if importlib.util.find_spec("d2lutils") is None:
-    path = pathlib.Path(tempfile.mkdtemp(), "{name}")
-    path.write_bytes(base64.b64decode(WHEEL))
-    needs = {needs}
-    missing = [needs[name] for name in needs if importlib.util.find_spec(name) is None]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, "--no-deps", str(path)], check=True)
-    if missing:
-        subprocess.run([*pip, *missing], check=True)'''
+wheel, tools = zipfile.ZipFile(io.BytesIO(base64.b64decode(WHEEL))), {{}}
+exec(wheel.read("d2lutils/unpack.py"), tools)
+tools["use"](wheel)'''
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build the wheel of d2lutils into the folder, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.whl"):
-        old.unlink()
-    shutil.rmtree(ROOT / "build", ignore_errors=True)  # what an earlier build left would go in too
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--wheel-dir", str(folder), str(ROOT)], check=True)
-    wheel = next(folder.glob("*.whl"))
-    _forget_times(wheel)
-    return wheel
+    """Write the wheel of d2lutils into the folder, in place of older ones, and return its path.
 
-
-def _forget_times(wheel: Path) -> None:
-    """Write a wheel anew, the same for a commit whenever and by whomever it is built.
-
-    Its files are as old as a zip allows, and everybody may read them.
+    The same files give the same bytes, at any time and on any machine; pip would write the time
+    into it, and ask a network for tools. Its version tells its content.
     """
-    with zipfile.ZipFile(wheel) as files:
-        contents = {name: files.read(name) for name in files.namelist()}
-    fresh = wheel.with_suffix(".new")
-    with zipfile.ZipFile(fresh, "w") as files:
-        for name, content in contents.items():
-            file = zipfile.ZipInfo(name)
-            file.external_attr = 0o100644 << 16
-            files.writestr(file, content, zipfile.ZIP_DEFLATED)
-    fresh.replace(wheel)
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        settings = tomllib.load(file)
+    files = packed_files(["*.py", *settings["tool"]["setuptools"]["package-data"]["*"]])
+    about = metadata(settings["project"])
+    digest = hashlib.sha256(about.encode())
+    for name, content in files.items():
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    # Never digits alone, which would be read as a number.
+    version = f"{settings['project']['version']}+h{digest.hexdigest()[:12]}"
+    about, stem = about.replace("{version}", version), f"{settings['project']['name']}-{version}"
+    path = folder / f"{stem}-py3-none-any.whl"
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    write_wheel(part, files, f"{stem}.dist-info", about)
+    os.replace(part, path)
+    for old in {*folder.glob("d2lutils-*.whl"), *folder.glob("d2lutils-*.part")} - {path}:
+        old.unlink(missing_ok=True)
+    return path
 
 
-def requirements(wheel: Path) -> dict[str, str]:
-    """Return what a wheel needs: the requirements, by the names of their modules."""
-    with zipfile.ZipFile(wheel) as files:
-        (path,) = (name for name in files.namelist() if name.endswith(".dist-info/METADATA"))
-        needs = email.message_from_bytes(files.read(path)).get_all("Requires-Dist", [])
-    return {re.match(r"[\w-]+", need)[0]: need for need in needs if "extra ==" not in need}
+def packed_files(patterns: list[str]) -> dict[str, bytes]:
+    """Return what the wheel holds of d2lutils and of the exercises, by the names there."""
+    return {
+        path.relative_to(ROOT).as_posix(): path.read_bytes()
+        for path in module_files()
+        if any(path.match(pattern) for pattern in patterns)
+    }
+
+
+def metadata(project: dict) -> str:
+    """Return what pyproject.toml says of the project, as a wheel says it, without a version."""
+    lines = [
+        "Metadata-Version: 2.4",
+        f"Name: {project['name']}",
+        "Version: {version}",
+        f"Summary: {project['description']}",
+        f"License-Expression: {project['license']}",
+        "License-File: LICENSE",
+        f"Requires-Python: {project['requires-python']}",
+        *(f"Requires-Dist: {need}" for need in project["dependencies"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_wheel(path: Path, files: dict[str, bytes], folder: str, about: str) -> None:
+    """Write files into a wheel, with the folder that says what they are."""
+    tags = "Wheel-Version: 1.0\nGenerator: book\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files = {
+        **files,
+        f"{folder}/METADATA": about.encode(),
+        f"{folder}/WHEEL": tags.encode(),
+        f"{folder}/licenses/LICENSE": (ROOT / "LICENSE").read_bytes(),
+    }
+    record = ""
+    for name, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        record += f"{name},sha256={digest},{len(content)}\n"
+    files[f"{folder}/RECORD"] = f"{record}{folder}/RECORD,,\n".encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as wheel:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name)  # its time is always 1980
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system, entry.external_attr = 3, 0o100644 << 16  # Unix, rw-r--r--
+            wheel.writestr(entry, content)
 
 
 def standalone(
@@ -105,13 +139,7 @@ def standalone(
             cell.source = _links(cell.source, page_address)
     text = "\n".join(textwrap.wrap(base64.b64encode(wheel.read_bytes()).decode(), 120))
     install = new_code_cell(
-        INSTALL.format(
-            title=EDITIONS[language]["install"],
-            language=language,
-            text=text,
-            name=wheel.name,
-            needs=pprint.pformat(requirements(wheel), width=100, sort_dicts=False),
-        ),
+        INSTALL.format(title=EDITIONS[language]["install"], language=language, text=text),
         id="install-d2lutils",
         metadata={"cellView": "form", "jupyter": {"source_hidden": True}},
     )

@@ -125,7 +125,7 @@ def follow_pages(edition: str, page: str | None, ids: list[str]) -> list[str]:
 
 def main() -> None:
     """Follow the English edition in one other or in all, and print what waits for a translator."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("edition", nargs="?", choices=TRANSLATIONS, help="all of them by default")
     parser.add_argument("--done", nargs="+", metavar=("PAGE", "ID"), default=[])
     arguments = parser.parse_args()

@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -70,6 +71,15 @@ def number(value: float, digits: int = 6) -> str:
     if value == 0 or -3 <= int(power) < max(digits, 4):
         return f"{float(f'{value:.{digits}g}'):.{max(digits, 6)}g}"
     return f"{float(mantissa):g}e{int(power)}"
+
+
+def showable(text: str) -> str:
+    """Return the text as the terminal's encoding, which may lack letters or marks, can show it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    for letter, plain in {"✓": "+", "✗": "x", "λ": "lambda", "…": "..."}.items():
+        if letter.encode(encoding, "ignore") == b"":
+            text = text.replace(letter, plain)
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def error_text(error: BaseException) -> str:

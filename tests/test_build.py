@@ -1,11 +1,18 @@
 """What the build makes of a page, without building the book."""
 
+import errno
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from importlib.metadata import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -14,6 +21,7 @@ from packaging.specifiers import SpecifierSet
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
+import install
 from book import build, mathml, runs, theme
 from book.pages import EDITIONS, FIRST, TRANSLATIONS, folder
 from book.theme.search import SearchOfBook
@@ -442,6 +450,9 @@ def test_stale_runs_are_forgotten_and_others_kept(module, monkeypatch):
     assert kept == {"lesson"}
     assert runs.drop_stale_runs() == []
 
+    (runs.BUILD / "runs.json").write_text('{"lesson":')  # killed as it was written
+    assert runs.drop_stale_runs() == ["lesson", "exercises"]
+
 
 def test_a_folder_is_emptied_when_what_it_is_made_from_changed(module):
     made, files = module / "made", [module / "d2lutils" / "data.py"]
@@ -464,3 +475,136 @@ def test_a_list_of_arguments_is_quoted_for_powershell():
     texts = [ROOT / "README.md", ROOT / "README.zh.md", *(ROOT / ".github").rglob("*.yml")]
     before = [c for path in texts for c in re.findall(r"(.)@tests/", path.read_text("utf-8"))]
     assert set(before) == {'"'}, before
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from book import build, runs
+
+build.BUILD = runs.BUILD = build.one_at_a_time.__globals__["ROOT"] = Path("clone")
+runs.CACHE = Path("clone", "cache").resolve()
+runs.PROFILE = Path("profile", "config.py").resolve()
+runs.BUILD.mkdir(exist_ok=True)
+runs.NOTEBOOKS = sorted(Path("pages").resolve().glob("*.ipynb"))
+runs.drop_stale_runs = build.build_site = build.build_wheel = lambda *_: None
+sys.exit(build.main())
+"""
+
+
+class Clone:
+    """Pages that say who runs them and then take their time, and builds of them."""
+
+    def __init__(self, folder, pages=2, rest="time.sleep(300)"):
+        self.folder = folder
+        for name in ("pages", "started", "tmp"):
+            (folder / name).mkdir()
+        code = f"import os, time\nopen({str(folder / 'started')!r} + f'/{{os.getpid()}}', 'w')\n"
+        for number in range(pages):
+            notebook = new_notebook(cells=[new_code_cell(f"{code}{rest}\n{number}")])
+            notebook.metadata.kernelspec = {"name": "python3", "display_name": "", "language": ""}
+            nbformat.write(notebook, folder / "pages" / f"{number}.ipynb")
+
+    def build(self):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.folder / "tmp")}
+        return subprocess.Popen(
+            [sys.executable, "-c", BUILD], cwd=self.folder, env=environment, encoding="utf-8",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def kernels(self):
+        return [psutil.Process(int(path.name)) for path in (self.folder / "started").iterdir()]
+
+
+def wait_until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_the_build_and_all_that_it_started(tmp_path, name):
+    clone = Clone(tmp_path)
+    build = clone.build()
+    wait_until(lambda: len(list((tmp_path / "started").iterdir())) == min(2, os.cpu_count()))
+    started = [build, *psutil.Process(build.pid).children(recursive=True), *clone.kernels()]
+    os.killpg(build.pid, getattr(signal, name))  # as a terminal does
+    out, _ = build.communicate(timeout=20)
+    assert build.returncode == -getattr(signal, name) and "Traceback" not in out, out
+    wait_until(lambda: not any(psutil.pid_exists(process.pid) for process in started), 10)
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_kernels_end_with_a_build_that_is_killed(tmp_path):
+    clone = Clone(tmp_path, pages=1)
+    build = clone.build()
+    wait_until(lambda: list((tmp_path / "started").iterdir()))
+    (kernel,) = clone.kernels()
+    build.kill()
+    wait_until(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 30)
+    build.communicate()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks nothing on Windows")
+def test_of_two_builds_at_once_one_waits_and_runs_nothing_twice(tmp_path):
+    clone = Clone(tmp_path, pages=1, rest="time.sleep(5)")
+    builds = [clone.build(), clone.build()]
+    outs = [build.communicate(timeout=120)[0] for build in builds]
+    assert [build.returncode for build in builds] == [0, 0], outs
+    assert sum("A build already runs in this folder" in out for out in outs) == 1
+    assert len(list((tmp_path / "started").iterdir())) == 1
+
+
+def test_without_locks_a_build_runs(monkeypatch, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    entered = []
+    with install.one_at_a_time("A build"):
+        entered.append(True)
+    with pytest.raises(ValueError), install.one_at_a_time("A build"):
+        raise ValueError  # what happens within goes through
+    assert entered
+
+
+IN_ANY_LOCALE = """
+import locale, sys, warnings
+from pathlib import Path
+
+warnings.filterwarnings("error", category=EncodingWarning, module=r"(d2lutils|book|install)\\b")
+import nbformat
+from book import build, mathml, standalone, static_page, strip, theme, translation
+from book.classroom import course
+
+assert locale.getpreferredencoding(False).lower() != "utf-8"
+build.BUILD, build.SITE = Path("build").resolve(), Path("site").resolve()
+wheel = build.build_wheel(Path("wheel"))
+for edition in build.EDITIONS:
+    build.derive(edition)
+    (build.SITE / edition / "_sources").mkdir(parents=True)
+    (build.SITE / edition / "_sources" / "index.ipynb").touch()
+    build.write_downloads(edition, wheel)
+translation.read(build.ROOT / "book" / "zh" / "index.ipynb")
+build.write_root()
+sys.stdout.reconfigure(errors="replace")
+print("动手学正则化 λ")
+"""
+
+
+def test_the_book_is_made_in_any_locale(tmp_path):
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (tmp_path / "make.py").write_text(IN_ANY_LOCALE, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-X", "warn_default_encoding", "make.py"],
+        cwd=tmp_path, env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0 and "λ" not in done.stdout, done.stderr
+    assert "动手学正则化" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")

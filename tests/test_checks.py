@@ -248,7 +248,7 @@ def test_what_the_answer_prints_is_dropped(capfd):
 
 
 SETTINGS = {
-    "device": (torch.get_default_device, torch.set_default_device, torch.device("meta")),
+    "device": (lambda: torch.empty(0).device, torch.set_default_device, torch.device("meta")),
     "dtype": (torch.get_default_dtype, torch.set_default_dtype, torch.float64),
     "gradients": (torch.is_grad_enabled, torch.set_grad_enabled, False),
 }

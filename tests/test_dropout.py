@@ -13,7 +13,11 @@ from book.pages import run_cells
 
 PAGE = run_cells("dropout/from_scratch", "imports", "dropout", "mlp")
 dropout = PAGE["dropout"]
-DEVICES = ["cpu", *["cuda"] * torch.cuda.is_available(), *["mps"] * torch.mps.is_available()]
+DEVICES = [
+    "cpu",
+    *["cuda"] * torch.cuda.is_available(),
+    *["mps"] * torch.backends.mps.is_available(),
+]
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4)

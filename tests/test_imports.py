@@ -93,3 +93,14 @@ def test_the_sitting_and_the_library_keep_their_size():
     sitting = ("data.py", "training.py", "plotting.py")
     assert sum(size for path, size in sizes.items() if path.parts[1] in sitting) <= 600
     assert sum(sizes.values()) <= 4400
+
+
+def test_no_text_of_a_process_is_decoded_as_the_locale_says():
+    calls = [
+        {word.arg: ast.unparse(word.value) for word in node.keywords}
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    ]
+    text = [call for call in calls if "True" in (call.get("text"), call.get("universal_newlines"))]
+    assert not [call for call in text if "encoding" not in call]

@@ -1,9 +1,13 @@
 """The words of the module: one language at a time, and every text in all of them."""
 
 import importlib
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,6 +45,44 @@ class TestLanguage:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         assert words.language() == expected
+
+
+class TestShowable:
+    @pytest.mark.parametrize(
+        "encoding, text",
+        [
+            ("utf-8", "✓ λ‖w‖² 权重 …"),
+            ("gbk", "+ λ‖w‖? 权重 …"),
+            ("gb18030", "✓ λ‖w‖² 权重 …"),
+            ("latin-1", "+ lambda?w?² ?? ..."),
+            ("ascii", "+ lambda?w?? ?? ..."),
+            (None, "✓ λ‖w‖² 权重 …"),
+        ],
+    )
+    def test_leaves_what_the_terminal_can_show(self, monkeypatch, encoding, text):
+        monkeypatch.setattr("sys.stdout", SimpleNamespace(encoding=encoding))
+        assert words.showable("✓ λ‖w‖² 权重 …") == text
+
+    @pytest.mark.parametrize(
+        "environment",
+        [
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            {"PYTHONIOENCODING": "gbk", "D2L_LANGUAGE": "zh"},
+            {"PYTHONIOENCODING": "latin-1", "D2L_LANGUAGE": "zh"},
+        ],
+    )
+    def test_a_result_can_be_printed_in_any_terminal(self, environment):
+        code = (
+            "import sys, d2lutils as d2l\n"
+            "from torch.nn.functional import dropout\n"
+            "print(d2l.check('dropout.layer', dropout), d2l.check('dropout.layer', lambda X, p: X))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-c", code],
+            env={**os.environ, **environment}, capture_output=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(b"+ dropout.layer") and b" x dropout.layer" in done.stdout
 
 
 class TestText:

@@ -90,7 +90,7 @@ def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
 
 def main() -> int:
     """Build the course in the folder named on the command line, and say how to go on."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("edition", nargs="?", default=FIRST, choices=list(EDITIONS))
     arguments = parser.parse_args()

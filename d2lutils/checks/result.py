@@ -4,7 +4,7 @@ import html
 import re
 from dataclasses import dataclass, field
 
-from d2lutils.words import Text
+from d2lutils.words import Text, showable
 
 _RIGHT = Text("right, on fresh random inputs", "正确，已用新的随机输入检验")
 _NOTHING = Text("", "")
@@ -48,9 +48,9 @@ class Result:
     def __repr__(self) -> str:
         """Show the result in a terminal, in the language of the notebook."""
         if self.passed:
-            return f"✓ {self.name}: {_RIGHT}"
+            return showable(f"✓ {self.name}: {_RIGHT}")
         diagnosis, hint = self.words
-        return f"✗ {self.name}: {diagnosis}\n  {hint}"
+        return showable(f"✗ {self.name}: {diagnosis}\n  {hint}")
 
     def _repr_html_(self) -> str:
         diagnosis, hint = self.words
