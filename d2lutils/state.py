@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
-_IMPORTED_IN = os.getpid()
+if hasattr(os, "register_at_fork"):
+    # A forked process has none of the threads that torch would wait for, for good; one is enough
+    # where several processes work, and torch's own DataLoader does the same.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 @contextlib.contextmanager
@@ -19,9 +22,6 @@ def on_cpu() -> Iterator[None]:
 @contextlib.contextmanager
 def usual_state() -> Iterator[None]:
     """Compute in float32, with gradients, without autocast, whatever the caller has chosen."""
-    if os.getpid() != _IMPORTED_IN:
-        # The other threads of OpenMP did not survive the fork: to wait for them would never end.
-        torch.set_num_threads(1)
     dtype = torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
         stack.callback(torch.set_default_dtype, dtype)
