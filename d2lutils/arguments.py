@@ -75,7 +75,7 @@ def check_int(name: str, value: object, low: int, high: int | None = None, why: 
 
 def check_number(name: str, value: object, low: float, high: float = math.inf) -> float:
     """Return `value` as a finite float from `low` to `high`, or raise with one clear sentence."""
-    allowed = f"a number of at least {low:g}"
+    allowed = "a finite number" if low == -math.inf else f"a number of at least {low:g}"
     if high < math.inf:
         allowed = f"a number from {low:g} to {high:g}"
     number = _unwrapped(value)

@@ -57,6 +57,7 @@ class Band:
         bands = [array.mean("seed"), array.min("seed"), array.max("seed"), spread]
         bands = [band.where(~diverged) for band in bands]
         values = np.stack([band.values for band in bands])
+        values[~np.isfinite(values)] = np.nan  # a sum may be too large where no number is
         if "accuracy" in name or name == "gap":
             return cls(100 * values, 1, POINTS if name == "gap" else PERCENT)
         if log and "loss" in name:
@@ -148,13 +149,16 @@ def axis(key: str, label: str | None, values: list[float]) -> dict:
         x[0] = 0.0
     else:
         x = (x - x[0]) / (x[-1] - x[0])
+    # As many digits as tell the values apart.
+    enough = (d for d in range(6, 17) if len({number(x, d) for x in values}) == len(values))
+    digits = next(enough, 17)
     symbol = "λ" if key == "lam" else key.translate(_SUBSCRIPTS)
     name = AXES.get(key) or LAYER_P.format(i=symbol[1:], n=key[1:])
     return {
         "key": key,
         "label": Text(label, label) if label else name,
         "symbol": label or symbol,
-        "values": [number(value) for value in values],
+        "values": [number(value, digits) for value in values],
         "at": x.round(4).tolist(),
         "apart": apart,
     }
