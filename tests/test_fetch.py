@@ -194,7 +194,7 @@ def test_directory_in_place_of_a_file(monkeypatch, no_route, make_folder, packed
     folder = make_folder(SMALL)
     (folder / RAW / SMALL).mkdir()
     monkeypatch.setenv("D2L_DATA", str(packed))
-    with pytest.raises(OSError, match="cannot be written to the cache folder"):
+    with pytest.raises(OSError, match=f"{SMALL} is a folder where a file belongs: remove it"):
         fetch_fashion_mnist(folder)
     source = make_folder(SMALL, place="source")
     (source / SMALL).mkdir()
