@@ -41,6 +41,8 @@ def check_training(net, loss, optimizer, scheduler, penalty) -> None:
         )
     held = {id(param) for group in optimizer.param_groups for param in group["params"]}
     params = list(net.parameters())
+    if any(param.is_inference() for param in params):
+        raise ValueError("net was made in torch.inference_mode: make it outside, to train it")
     if params and not any(param.requires_grad and id(param) in held for param in params):
         raise ValueError(
             "optimizer holds no parameter of net that can be trained: make it from"
@@ -84,7 +86,12 @@ def batches(name: str, data_iter: Iterable) -> Iterator[tuple]:
             raise ValueError(
                 f"{name} gave X={shown(X)} and y={shown(y)}: give as many labels as examples"
             )
-        yield X, y
+        # What was made in inference mode could not be trained on.
+        yield tuple(part.clone() if _is_inference(part) else part for part in (X, y))
+
+
+def _is_inference(part: object) -> bool:
+    return isinstance(part, torch.Tensor) and part.is_inference()
 
 
 def call(name: str, function: Callable, **arguments: object) -> object:
@@ -146,6 +153,16 @@ def single_number(name: str, value: object) -> torch.Tensor:
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
         raise TypeError(f"{name} gave {shown(value)}, no single number: give a tensor, as a mean")
     return value.reshape(())
+
+
+def backward(objective: torch.Tensor) -> None:
+    """Compute the gradients of what is minimized."""
+    if not objective.requires_grad:
+        raise ValueError(
+            "loss has no gradient: give one that is computed from y_hat by torch, as real numbers"
+            " and without detach() or item()"
+        )
+    call("backward", objective.backward)
 
 
 def check_finite(terms: Sequence[float], epoch: int, optimizer: torch.optim.Optimizer) -> None:

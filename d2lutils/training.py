@@ -132,8 +132,9 @@ def _train_epoch(net, train_iter, loss, optimizer, scheduler, penalty, epoch) ->
         sums = _sums(y_hat, y, *terms)
         calls.check_finite(sums[:-2] / len(y), epoch, optimizer)
         optimizer.zero_grad()
-        calls.call("backward", sum(terms).backward)
+        calls.backward(sum(terms))
         calls.call("optimizer.step", optimizer.step)
+        torch.clear_autocast_cache()  # of the weights as they were before the step
         if scheduler is not None:
             scheduler.step()
         total = sums if total is None else total + sums

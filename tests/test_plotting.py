@@ -46,7 +46,9 @@ class TestShowImages:
             d2l.show_images(torch.empty(0, 28, 28))
         with pytest.raises(ValueError, match="titles has 1 for 2 images"):
             d2l.show_images(torch.rand(2, 28, 28), ["one"])
-        with pytest.raises(TypeError, match=r"images\[0\]=<float32 Tensor \(3, 28, 28\)> is no grey image"):
+        with pytest.raises(
+            TypeError, match=r"images\[0\]=<float32 Tensor \(3, 28, 28\)> is no grey image"
+        ):
             d2l.show_images(torch.rand(2, 3, 28, 28))
 
 

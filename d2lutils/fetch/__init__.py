@@ -174,7 +174,9 @@ def _put(folder: Path, name: str, content: bytes) -> None:
         write_whole(folder / RAW / name, lambda file: file.write(content))
     except OSError as error:
         if (folder / RAW / name).is_dir():
-            raise OSError(f"{folder / RAW / name} is a folder where a file belongs: remove it.") from error
+            raise OSError(
+                f"{folder / RAW / name} is a folder where a file belongs: remove it."
+            ) from error
         if name in _missing(folder):  # else all is well: Windows replaces no file that is in use
             raise OSError(
                 f"Fashion-MNIST cannot be written to the cache folder {folder}: {error}. Free space"
