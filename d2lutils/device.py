@@ -2,7 +2,7 @@
 
 import torch
 
-from d2lutils.arguments import wrong_type
+from d2lutils.arguments import shown, wrong_type
 
 
 def default_device() -> torch.device:
@@ -24,5 +24,5 @@ def check_device(device: object) -> torch.device:
         found = torch.device(device)
         torch.zeros(1, device=found).item()  # neither on the meta device nor on one that is absent
     except Exception:  # each kind of device has its own errors
-        raise ValueError(f"device={str(device)!r} is not here: give {there}") from None
+        raise ValueError(f"device={shown(str(device))} is not here: give {there}") from None
     return found

@@ -32,10 +32,10 @@ def _on_cpu() -> Iterator[float]:
     for line in _lines(Path("/proc/self/cgroup")):
         _, controllers, group = line.split(":", 2)
         if not controllers:
-            yield from _of_group(Path("/sys/fs/cgroup"), group, "memory.max", "memory.current")
+            yield from left_in_group(Path("/sys/fs/cgroup"), group, "memory.max", "memory.current")
         elif "memory" in controllers.split(","):
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-            yield from _of_group(Path("/sys/fs/cgroup/memory"), group, *names)
+            yield from left_in_group(Path("/sys/fs/cgroup/memory"), group, *names)
     try:
         import resource  # not on Windows
     except ImportError:
@@ -45,7 +45,7 @@ def _on_cpu() -> Iterator[float]:
         yield limit - int(line.split()[0]) * resource.getpagesize()
 
 
-def _of_group(root: Path, group: str, limit: str, used: str) -> Iterator[float]:
+def left_in_group(root: Path, group: str, limit: str, used: str) -> Iterator[float]:
     """Yield what a control group, such as a container, and those around it have left."""
     folder = root / group.strip("/")
     for place in (folder, *folder.parents):
