@@ -591,8 +591,10 @@ class Drip(Handler):
         self.send_response(200)
         self.end_headers()
         try:
+            if self.server.drips:
+                self.wfile.write(b"\x1f\x8b\x08\x08" + bytes(6))  # a name follows, without end
             for _ in range(4000):
-                self.wfile.write(b"\x1f" if self.server.drips else gzip.compress(b"") * 1000)
+                self.wfile.write(b"a" if self.server.drips else gzip.compress(b"") * 1000)
                 time.sleep(0.05 if self.server.drips else 0)
         except OSError:
             pass  # the other side has had enough
@@ -637,7 +639,8 @@ def test_no_locks_are_asked_of_the_file_system(packed, tmp_path):
 
 def test_command_is_content_with_a_copy_that_can_be_read_where_it_lies(packed, tmp_path):
     (tmp_path / "file").write_text("no folder")
-    done = run_command(D2L_DATA=str(packed), XDG_CACHE_HOME=str(tmp_path / "file"))
+    caches = {"XDG_CACHE_HOME": str(tmp_path / "file"), "MPLCONFIGDIR": str(tmp_path)}
+    done = run_command(D2L_DATA=str(packed), **caches)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Fashion-MNIST, verified: read where it lies, since it cannot be")
 

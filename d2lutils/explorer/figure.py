@@ -52,9 +52,10 @@ class Band:
         )
         # Of a single seed there is no standard deviation: NaN.
         spread = xr.zeros_like(array).std("seed") * np.nan
-        if data.sizes["seed"] > 1:
-            spread = array.std("seed", ddof=1)
-        bands = [array.mean("seed"), array.min("seed"), array.max("seed"), spread]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if data.sizes["seed"] > 1:
+                spread = array.std("seed", ddof=1)
+            bands = [array.mean("seed"), array.min("seed"), array.max("seed"), spread]
         bands = [band.where(~diverged) for band in bands]
         values = np.stack([band.values for band in bands])
         values[~np.isfinite(values)] = np.nan  # a sum may be too large where no number is
@@ -72,8 +73,9 @@ class Band:
         if digits is None:
             rounded = np.vectorize(lambda value: float(f"{value:.2e}"))(self.values)
         else:
-            rounded = np.round(self.values, digits) + 0.0  # no -0
-        rounded = np.where(np.isnan(rounded), None, rounded).tolist()
+            with np.errstate(over="ignore", invalid="ignore"):
+                rounded = np.round(self.values, digits) + 0.0  # no -0
+        rounded = np.where(np.isfinite(rounded), rounded, None).tolist()
         values = dict(zip(("mean", "low", "high", "spread"), rounded, strict=True))
         return {name: values[name] for name in names}
 

@@ -225,14 +225,19 @@ class _Limited:
         self.response, self.start, self.size = response, time.monotonic(), 0
 
     def read(self, size: int) -> bytes:
-        part = self.response.read1(size)  # what is there: `read` would wait for all of it
-        self.size += len(part)
-        seconds = time.monotonic() - self.start
-        if seconds > PATIENCE and self.size < SLOWEST * seconds:
-            raise OSError(f"it comes too slowly, {self.size:,} bytes in {seconds:.0f} seconds")
-        if self.size > LONGEST:
-            raise OSError(f"it does not end, after {self.size:,} bytes")
-        return part
+        content = b""
+        # What is there, again and again: `read` alone would wait for all of it.
+        while part := self.response.read1(size - len(content)):
+            content += part
+            self.size += len(part)
+            seconds = time.monotonic() - self.start
+            if seconds > PATIENCE and self.size < SLOWEST * seconds:
+                raise OSError(f"it comes too slowly, {self.size:,} bytes in {seconds:.0f} seconds")
+            if self.size > LONGEST:
+                raise OSError(f"it does not end, after {self.size:,} bytes")
+            if len(content) == size:
+                break
+        return content
 
 
 def _from_debian(package: str, name: str) -> bytes:
