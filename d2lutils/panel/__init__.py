@@ -12,7 +12,7 @@ from d2lutils.panel.widgets import NoPanel, Panel
 __all__ = ["Panel", "panel"]
 
 
-def panel(setup: Callable, *, num_epochs=20, log_loss: bool = False, **settings) -> Panel | NoPanel:
+def panel(setup: Callable, *, num_epochs=20, log_loss: bool = False, **settings) -> Panel:
     """Show sliders, Train and Stop, and draw each training run while it goes on.
 
     Parameters
