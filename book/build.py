@@ -132,14 +132,18 @@ def build_site(wheel: Path) -> int:
     """Build all editions side by side, and put them into the site; return 1 if one failed."""
     with ThreadPoolExecutor() as pool:
         done = dict(zip(EDITIONS, pool.map(build, EDITIONS), strict=True))
-    for edition, log in done.items():
+    # What failed comes last, where it is seen.
+    for edition, log in sorted(done.items(), key=lambda item: item[1].returncode != 0):
         print(log.stdout, flush=True)
         if log.returncode == 0:
             publish(edition, wheel)
-        else:  # what Sphinx has read it would not read, and warn of, again
-            shutil.rmtree(BUILD / edition)
+        else:  # what Sphinx has read it would not read, and warn of, again; the reports stay
+            shutil.rmtree(BUILD / edition / "_build" / ".doctrees", ignore_errors=True)
     write_root()
-    return int(any(log.returncode for log in done.values()))
+    failed = [edition for edition, log in done.items() if log.returncode]
+    if failed:
+        print(f"Not built: {', '.join(failed)}. The reason is above; the site keeps what it had.")
+    return int(bool(failed))
 
 
 def publish(edition: str, wheel: Path) -> None:

@@ -1,6 +1,5 @@
 """Data of the course: batches of Fashion-MNIST, and a synthetic linear problem."""
 
-import math
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -8,8 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from d2lutils.arguments import check_int, check_number, check_seed, check_size
+from d2lutils.arguments import check_int, check_number, check_seed, check_sequence, check_size
+from d2lutils.device import check_device, default_device
 from d2lutils.fetch import read_fashion_mnist
+from d2lutils.images import resize as resize_images
+from d2lutils.memory import check_memory
+from d2lutils.state import on_cpu
 
 __all__ = ["TensorLoader", "class_names", "default_device", "linear_data",
            "load_fashion_mnist", "set_seed"]  # fmt: skip
@@ -17,13 +20,6 @@ __all__ = ["TensorLoader", "class_names", "default_device", "linear_data",
 _CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat",
             "sandal", "shirt", "sneaker", "bag", "ankle boot")  # fmt: skip
 _NUM_TRAIN = 60_000
-
-
-def default_device() -> torch.device:
-    """Return the device everything runs on by default: CUDA, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def set_seed(seed: int) -> None:
@@ -37,8 +33,8 @@ def set_seed(seed: int) -> None:
 def _generators(seed: int, count: int) -> list[torch.Generator]:
     """Independent streams from one seed; on the CPU, so that all devices see the same draws."""
     # The same seed in each would couple them: noise would hit the first images of epoch 1.
-    states = np.random.SeedSequence(check_seed(seed)).generate_state(count)
-    return [torch.Generator().manual_seed(int(state)) for state in states]
+    states = np.random.SeedSequence(check_seed(seed)).generate_state(count).tolist()
+    return [torch.Generator("cpu").manual_seed(state) for state in states]
 
 
 class TensorLoader:
@@ -47,7 +43,7 @@ class TensorLoader:
     Attributes
     ----------
     images : torch.Tensor
-        All inputs, (N, ...). uint8 images leave as float32 in [0, 1], others as they are.
+        All inputs, (N, ...). uint8 images leave as floats in [0, 1], others as they are.
     labels, clean_labels : torch.Tensor
         All labels (N,) or targets (N, 1), as they are used and as they were before label noise.
     batch_size : int
@@ -79,12 +75,12 @@ class TensorLoader:
         return len(self.labels)
 
     def __len__(self) -> int:
-        return math.ceil(self.num_examples / self.batch_size)
+        return -(-self.num_examples // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        order = torch.arange(self.num_examples)
+        order = torch.arange(self.num_examples, device="cpu")
         if self.generator is not None:
-            order = torch.randperm(self.num_examples, generator=self.generator)
+            order = torch.randperm(self.num_examples, generator=self.generator, device="cpu")
         # uint8 in memory, float32 per batch: a quarter of the memory of float32 images and 0.7 of
         # their time an epoch. index_select takes a third of the time of images[index] on the CPU.
         for index in order.to(self.images.device).split(self.batch_size):
@@ -92,6 +88,7 @@ class TensorLoader:
             yield (X / self._white if X.dtype == torch.uint8 else X), y
 
 
+@on_cpu()
 def load_fashion_mnist(
     batch_size: int = 256,
     *,
@@ -105,9 +102,9 @@ def load_fashion_mnist(
 ) -> tuple[TensorLoader, TensorLoader | None, TensorLoader]:
     """Return batches of Fashion-MNIST (Xiao et al. 2017, arXiv 1708.07747).
 
-    Each batch is ``X``, float32 (B, 1, H, W) in [0, 1] as torchvision's ``ToTensor`` gives it,
-    and ``y``, int64 (B,) from 0 to 9. Training batches are drawn in a new order every epoch; one
-    seed gives one sequence of epochs. Validation and test batches keep their order.
+    Each batch is ``X``, (B, 1, H, W) in [0, 1] as torchvision's ``ToTensor`` gives it (float32,
+    or torch's default dtype), and ``y``, int64 (B,) from 0 to 9. Training batches are drawn in a
+    new order every epoch, which the seed decides. Validation and test batches keep their order.
 
     Parameters
     ----------
@@ -138,8 +135,9 @@ def load_fashion_mnist(
 
     Raises
     ------
-    TypeError, ValueError, OSError
-        If an argument is not what it must be; if no verified copy of the data can be had.
+    TypeError, ValueError, MemoryError, OSError
+        If an argument is not what it must be or needs too much memory; if no verified copy of the
+        data can be had.
     """
     batch_size = check_int("batch_size", batch_size, low=1)
     valid_size = check_int("valid_size", valid_size, low=0, high=_NUM_TRAIN - 1)
@@ -148,7 +146,9 @@ def load_fashion_mnist(
     label_noise = check_number("label_noise", label_noise, low=0, high=1)
     size = None if resize is None else check_size("resize", resize)
     split, noise, order = _generators(seed, 3)
-    device = default_device() if device is None else torch.device(device)
+    device = check_device(device)
+    need = (train_size + valid_size + 10_000) * (size[0] * size[1] if size else 1000)
+    check_memory(need + 2e8, "these images", "resize, train_size or valid_size")
 
     images, labels, test_images, test_labels = _read(root)
     chosen = torch.randperm(_NUM_TRAIN, generator=split)
@@ -158,17 +158,18 @@ def load_fashion_mnist(
     noisy_labels[redrawn] = torch.randint(10, redrawn.shape, generator=noise)
 
     def loader(images, labels, **options):
-        images = images if size is None else _resize(images, size)
+        images = images if size is None else resize_images(images, size)
         return TensorLoader(images.to(device), labels.to(device), batch_size, **options)
 
-    clean_labels = labels[train].to(device)
+    clean = labels[train].to(device)
     return (
-        loader(images[train], noisy_labels, clean_labels=clean_labels, generator=order),
+        loader(images[train], noisy_labels, clean_labels=clean, generator=order),
         loader(images[valid], labels[valid]) if valid_size else None,
         loader(test_images, test_labels),
     )
 
 
+@on_cpu()
 def linear_data(
     num_train: int = 20,
     num_valid: int = 100,
@@ -202,7 +203,9 @@ def linear_data(
     num_inputs = check_int("num_inputs", num_inputs, low=1)
     noise = check_number("noise", noise, low=0)
     train, valid, order = _generators(seed, 3)
-    device = default_device() if device is None else torch.device(device)
+    device = check_device(device)
+    need = 8 * (num_train + num_valid) * num_inputs
+    check_memory(need, "these examples", "num_inputs, num_train or num_valid")
 
     def loader(num_examples, draws, generator=None):
         X = torch.randn(num_examples, num_inputs, generator=draws)
@@ -215,22 +218,8 @@ def linear_data(
 
 def class_names(labels: torch.Tensor | Sequence[int]) -> list[str]:
     """Return the class name of each label, a number from 0 to 9; `labels` have shape (N,)."""
-    labels = labels.tolist() if hasattr(labels, "tolist") else labels
-    if isinstance(labels, (str, bytes)) or not isinstance(labels, Sequence):
-        raise TypeError(f"labels={labels!r} is no sequence: give a list or a 1-D tensor, as [3]")
+    labels = check_sequence("labels", labels, "[3]")
     return [_CLASSES[check_int(f"labels[{i}]", y, 0, 9)] for i, y in enumerate(labels)]
-
-
-def _resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Resize uint8 images (N, 1, H, W) as torchvision resizes PIL images."""
-    from PIL import Image  # here, since torchvision takes a second and most pages do without
-    from torchvision.transforms import Resize
-
-    # One by one through PIL: torch's own interpolation does not round as PIL does.
-    resize, resized = Resize(size), torch.empty(len(images), 1, *size, dtype=torch.uint8)
-    for target, image in zip(resized.numpy(), images.numpy(), strict=True):
-        target[0] = resize(Image.fromarray(image[0]))
-    return resized
 
 
 def _read(root: str | os.PathLike | None) -> list[torch.Tensor]:

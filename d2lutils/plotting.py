@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from d2lutils.arguments import check_choice
+from d2lutils.arguments import check_choice, check_int, check_number, check_sequence, shown
+from d2lutils.images import check_image
 from d2lutils.training import History
 
 __all__ = ["PALETTE", "plot_history", "show_images"]
@@ -46,21 +47,21 @@ def show_images(
     TypeError, ValueError
         If there is no image, an image has another shape, or `titles` has another length.
     """
-    if len(images) == 0:
-        raise ValueError("images is empty: give at least one image")
-    if titles is not None and len(titles) != len(images):
+    images = check_sequence("images", images, "a tensor of them", least=1, most=1000)
+    images = [check_image(f"images[{i}]", image) for i, image in enumerate(images)]
+    titles = [""] * len(images) if titles is None else check_sequence("titles", titles, '["bag"]')
+    if len(titles) != len(images):
         raise ValueError(f"titles has {len(titles)} for {len(images)} images: give one each")
-    num_cols = min(num_cols, len(images))
+    num_cols = min(check_int("num_cols", num_cols, low=1), len(images))
+    scale = check_number("scale", scale, low=0.1, high=100)
     num_rows = -(-len(images) // num_cols)
     figsize = (num_cols * scale, num_rows * scale * 1.15)
     _, axes = plt.subplots(num_rows, num_cols, figsize=figsize, squeeze=False, layout="constrained")
     for i, ax in enumerate(axes.flat):
         ax.axis("off")
         if i < len(images):
-            image = torch.as_tensor(images[i]).detach().cpu().squeeze(0)
-            ax.imshow(image.numpy(), cmap="gray_r")
-            if titles is not None:
-                ax.set_title(titles[i], fontsize=9)
+            ax.imshow(images[i], cmap="gray_r")
+            ax.set_title(titles[i], fontsize=9)
     return axes
 
 
@@ -89,27 +90,30 @@ def plot_history(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there is no run, runs of one label do not match, a metric is unknown, or the number of
         axes is wrong.
     """
-    if not isinstance(runs, Mapping):
-        runs = {"": runs}
-    runs = {label: [run] if isinstance(run, History) else list(run) for label, run in runs.items()}
-    if not runs or not all(runs.values()):
-        raise ValueError("runs holds no run: give a History, a list of them, or a mapping of those")
+    runs = dict(runs) if isinstance(runs, Mapping) else {"": runs}
+    for label, run in runs.items():
+        runs[label] = check_sequence("runs", [run] if isinstance(run, History) else run, "[run]")
+    if wrong := [h for run in runs.values() for h in run if not isinstance(h, History)]:
+        raise TypeError(f"runs holds {shown(wrong[0])}: give a History each, as train returns it")
+    if not runs or not all(runs.values()) or not any(h for run in runs.values() for h in run):
+        raise ValueError("runs holds no run with an epoch: give a History, a list or a mapping")
     for label, histories in runs.items():
         if len({(len(history), len(history.valid_loss)) for history in histories}) > 1:
             raise ValueError(f"runs of {label!r} differ in length or in kind: label them apart")
-    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    metrics = [metrics] if isinstance(metrics, str) else metrics
+    metrics = check_sequence("metrics", metrics, '["loss"]', least=1)
     for metric in metrics:
         check_choice("metric", metric, ("loss", "accuracy"))
     if ax is None:
         figsize = (4.2 * len(metrics), 3.2)
         _, ax = plt.subplots(1, len(metrics), figsize=figsize, squeeze=False, layout="constrained")
-    axes = np.atleast_1d(ax).ravel()
+    axes = np.array([one for one in np.atleast_1d(ax).ravel() if isinstance(one, Axes)])
     if len(axes) != len(metrics):
-        raise ValueError(f"ax holds {len(axes)} axes for {len(metrics)} metrics: give one each")
+        raise ValueError(f"ax={shown(ax)} has {len(axes)} axes for {len(metrics)} metrics")
     # Without right and wrong answers it is a regression, whose loss has another name each time.
     regression = all(np.isnan(h.train_accuracy).all() for run in runs.values() for h in run)
     names = {"loss": "loss" if regression else "cross-entropy", "accuracy": "accuracy"}
@@ -117,7 +121,7 @@ def plot_history(
         for i, (label, histories) in enumerate(runs.items()):
             color = PALETTE[i % len(PALETTE)]
             for part, word, style in (("train", "training", "--"), ("valid", "validation", "-")):
-                name = f"{label}, {word}" if label else word
+                name = word if label == "" else f"{label}, {word}"
                 _curve(panel, histories, f"{part}_{metric}", style, color=color, label=name)
         panel.set(xlabel="epoch", ylabel=names[metric])
         panel.grid(alpha=0.3)

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from d2lutils.arguments import check_int
+from d2lutils import calls
+from d2lutils.arguments import check_callable, check_flag, check_int
 from d2lutils.progress import bar_of_epochs, in_notebook
 
-__all__ = ["History", "epochs", "evaluate", "train"]
+__all__ = ["History", "evaluate", "train"]
 
 
 @dataclass
@@ -38,7 +39,6 @@ class History:
         return len(self.train_loss)
 
 
-@torch.no_grad()
 def evaluate(net: Callable, data_iter: Iterable, loss: Callable) -> tuple[float, float]:
     """Measure a network on data it is not trained on: evaluation mode, no gradients.
 
@@ -55,25 +55,33 @@ def evaluate(net: Callable, data_iter: Iterable, loss: Callable) -> tuple[float,
     Returns
     -------
     loss, accuracy : float
-        Means over all examples. Accuracy is a fraction in [0, 1]; NaN if ``y`` is real-valued.
+        Means over all examples. Accuracy is a fraction in [0, 1]; NaN if ``y`` holds no classes.
 
     Raises
     ------
     TypeError, ValueError
-        If `data_iter` holds no batch, or `loss` gives no single number.
+        If an argument is not what it must be, or fails with a batch: it names which, and both.
     """
+    check_callable("net", net, "nn.Linear(784, 10)")
+    calls.check_loss(loss)
+    return _evaluate(net, data_iter, loss, "data_iter")
+
+
+@torch.no_grad()
+def _evaluate(net, data_iter, loss, name: str) -> tuple[float, float]:
     modes = {m: m.training for m in net.modules()} if isinstance(net, nn.Module) else {}
-    total = 0
+    total = None
     try:
         for module in modes:
             module.training = False
-        for X, y in data_iter:
-            y_hat = net(X)
-            total += _sums(y_hat, y, _number("loss", loss(y_hat, y)))
+        for X, y in calls.batches(name, data_iter):
+            y_hat = calls.predict(net, X)
+            sums = _sums(y_hat, y, calls.measure(loss, y_hat, y, first=total is None))
+            total = sums if total is None else total + sums
     finally:
         for module, mode in modes.items():  # each as it was: some layers may have been frozen
             module.training = mode
-    return tuple(_means("data_iter", total))
+    return tuple(_means(name, total))
 
 
 def epochs(
@@ -91,33 +99,46 @@ def epochs(
 
     ``for history in epochs(...): ...`` takes what `train` takes and raises what `train` raises.
     """
+    calls.check_training(net, loss, optimizer, scheduler, penalty)
     history = History()
-    for epoch in range(1, check_int("num_epochs", num_epochs, low=1) + 1):
-        net.train()
-        total = 0
-        for X, y in train_iter:
-            y_hat = net(X)
-            terms = [_number("loss", loss(y_hat, y))]
-            if penalty is not None:
-                terms.append(_number("penalty", penalty(net)))
-            batch = _sums(y_hat, y, *terms)
-            if not np.isfinite(batch[:-2]).all():
-                raise _diverged(epoch, optimizer, history, objective=sum(terms).item())
-            optimizer.zero_grad()
-            sum(terms).backward()
-            optimizer.step()
-            if scheduler is not None:
-                scheduler.step()
-            total += batch
-        train_loss, *train_penalty, train_accuracy = _means("train_iter", total)
-        if valid_iter is not None:
-            valid_loss, valid_accuracy = evaluate(net, valid_iter, loss)
-            history.valid_loss.append(valid_loss)
-            history.valid_accuracy.append(valid_accuracy)
-        history.penalty += train_penalty
-        history.train_loss.append(train_loss)
-        history.train_accuracy.append(train_accuracy)
-        yield history
+    try:
+        for epoch in range(1, check_int("num_epochs", num_epochs, low=1) + 1):
+            total = _train_epoch(net, train_iter, loss, optimizer, scheduler, penalty, epoch)
+            train_loss, *train_penalty, train_accuracy = _means("train_iter", total)
+            if valid_iter is not None:
+                valid_loss, valid_accuracy = _evaluate(net, valid_iter, loss, "valid_iter")
+                history.valid_loss.append(valid_loss)
+                history.valid_accuracy.append(valid_accuracy)
+            history.penalty += train_penalty
+            history.train_loss.append(train_loss)
+            history.train_accuracy.append(train_accuracy)
+            yield history
+    except Exception as error:
+        error.history = history
+        raise
+
+
+@torch.inference_mode(False)  # whatever the caller has switched off
+@torch.enable_grad()
+def _train_epoch(net, train_iter, loss, optimizer, scheduler, penalty, epoch) -> np.ndarray | None:
+    """Take one optimizer step for each batch; return sums over all of them."""
+    net.train()
+    total = None
+    for X, y in calls.batches("train_iter", train_iter):
+        y_hat = calls.predict(net, X)
+        terms = [calls.measure(loss, y_hat, y, first=total is None)]
+        if penalty is not None:
+            terms.append(calls.single_number("penalty", calls.call("penalty", penalty, net=net)))
+        sums = _sums(y_hat, y, *terms)
+        calls.check_finite(sums[:-2] / len(y), epoch, optimizer)
+        optimizer.zero_grad()
+        calls.backward(sum(terms))
+        calls.call("optimizer.step", optimizer.step)
+        torch.clear_autocast_cache()  # of the weights as they were before the step
+        if scheduler is not None:
+            scheduler.step()
+        total = sums if total is None else total + sums
+    return total
 
 
 def train(
@@ -164,57 +185,43 @@ def train(
     Raises
     ------
     FloatingPointError
-        As soon as a batch's loss is NaN or infinite; its ``history`` holds the finished epochs.
-    TypeError, ValueError
-        If `num_epochs` is no positive integer, `train_iter` is empty, or `loss` or `penalty` gives
-        no single number.
+        As soon as a batch's loss or penalty is NaN or infinite.
+    TypeError, ValueError, MemoryError
+        If an argument is not what it must be, or fails with a batch: it names which, and both.
+        The ``history`` of any error holds the finished epochs.
     """
-    check_int("num_epochs", num_epochs, low=1)
+    num_epochs, progress = check_int("num_epochs", num_epochs, 1), check_flag("progress", progress)
     epoch_by_epoch = epochs(net, train_iter, valid_iter, loss, optimizer, num_epochs,
                             scheduler=scheduler, penalty=penalty)  # fmt: skip
     bar = bar_of_epochs(epoch_by_epoch, num_epochs, shown=progress and in_notebook())
     history = History()
     try:
         for history in bar:
-            line = ", ".join(f"{k} {v[-1]:.3f}" for k, v in vars(history).items() if v)
+            last = {name: curve[-1] for name, curve in vars(history).items() if curve}
+            line = ", ".join(f"{k} {v:.3f}" for k, v in last.items() if not np.isnan(v))
             bar.set_postfix_str(line, refresh=False)
             if progress and bar.disable:
                 print(f"epoch {len(history)}/{num_epochs}: {line}", flush=True)
     except KeyboardInterrupt:
+        for curve in vars(history).values():
+            del curve[len(history.train_accuracy) :]  # which is noted last
         print(f"Interrupted: {len(history)} of {num_epochs} epochs are finished.")
     return history
 
 
-def _number(name: str, value: object) -> torch.Tensor:
-    """Return a loss or a penalty as a tensor without dimensions, or say what is wrong with it."""
-    if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        what = f"shape {tuple(value.shape)}" if hasattr(value, "shape") else f"{value!r}"
-        raise TypeError(f"{name} gave {what}, no single number: give a tensor such as a mean")
-    return value.reshape(())
-
-
 def _sums(y_hat: torch.Tensor, y: torch.Tensor, *means: torch.Tensor) -> np.ndarray:
     """Return sums over a batch: quantities given by their means, right predictions, examples."""
-    regression = y.is_floating_point()  # nothing is right or wrong
-    right = torch.tensor(np.nan).to(y) if regression else (y_hat.argmax(dim=1) == y).sum()
+    right = torch.tensor(np.nan, device=y.device)  # of a regression: nothing is right or wrong
+    classes = not y.is_floating_point() and y_hat.ndim > 1 and y_hat.shape[1] > 1
+    if classes and y_hat[:, 0].numel() == y.numel():
+        hits = y_hat.argmax(dim=1).reshape(y.shape) == y
+        right = hits.float().reshape(len(y), -1).mean(1).sum()  # y may hold a label for each pixel
     # One transfer instead of several, since the program waits for the device in each.
-    *means, right = torch.stack([*means, right.float()]).tolist()
+    *means, right = torch.stack([*means, right]).tolist()
     return np.array([*(mean * len(y) for mean in means), right, len(y)])
 
 
-def _means(name: str, total: np.ndarray | int) -> list[float]:
-    if np.ndim(total) == 0:
+def _means(name: str, total: np.ndarray | None) -> list[float]:
+    if total is None:
         raise ValueError(f"{name} holds no batch; pass what can be iterated over again and again")
     return (total[:-1] / total[-1]).tolist()
-
-
-def _diverged(epoch, optimizer, history, objective) -> FloatingPointError:
-    """Say where training left the rails, what drove it there, and what to try."""
-    rates = sorted({f"{g.get('initial_lr', g['lr']):g}" for g in optimizer.param_groups})
-    error = FloatingPointError(
-        f"the loss became {objective} in epoch {epoch} with learning rate {', '.join(rates)}. Try"
-        " one that is ten times smaller, from fresh weights, since these may be spoilt; if that"
-        " changes nothing, look for NaN in the inputs, the starting weights or the penalty."
-    )
-    error.history = history
-    return error

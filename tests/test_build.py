@@ -73,14 +73,29 @@ def site(tmp_path, monkeypatch):
     return write
 
 
-def test_an_edition_with_warnings_fails_again_and_leaves_the_site_as_it_is(site, monkeypatch):
+def test_an_edition_with_warnings_fails_again_and_leaves_the_site_as_it_is(
+    site, monkeypatch, capsys
+):
     site("")
     for edition in EDITIONS:
-        (build.BUILD / edition / "_build").mkdir(parents=True)
-    log = SimpleNamespace(returncode=1, stdout="a warning")
-    monkeypatch.setattr(build, "build", lambda edition: log)
+        for part in (".doctrees", "html/reports"):
+            (build.BUILD / edition / "_build" / part).mkdir(parents=True)
+    logs = {
+        "en": SimpleNamespace(returncode=1, stdout="a warning"),
+        "zh": SimpleNamespace(returncode=0, stdout="all is well"),
+    }
+    monkeypatch.setattr(build, "build", logs.get)
+    monkeypatch.setattr(build, "publish", lambda edition, wheel: None)
     assert build.build_site(Path("wheel")) == 1
-    assert not [edition for edition in EDITIONS if (build.BUILD / edition).exists()]
+    assert not (build.BUILD / "en" / "_build" / ".doctrees").exists()
+    assert (build.BUILD / "zh" / "_build" / ".doctrees").exists()
+    # What the log tells of a notebook that failed is there to be read, and comes last.
+    assert (build.BUILD / "en" / "_build" / "html" / "reports").exists()
+    assert capsys.readouterr().out.splitlines() == [
+        "all is well",
+        "a warning",
+        "Not built: en. The reason is above; the site keeps what it had.",
+    ]
     assert (build.SITE / "en" / "index.html").exists()
 
 

@@ -1,6 +1,9 @@
 """d2lutils.data: same values as torchvision, reproducible splits and noise, refused nonsense."""
 
 import random
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ import torch
 from torchvision import transforms
 from torchvision.datasets import FashionMNIST
 
-from d2lutils import data
+from d2lutils import data, memory
 from d2lutils.fetch import fetch_fashion_mnist
 
 
@@ -196,10 +199,109 @@ def test_default_device(monkeypatch):
         assert data.default_device() == torch.device(expected)
 
 
-def test_device_is_used():
-    for device in ("cpu", torch.device("meta")):
-        for loader in load(train_size=10, device=device):
-            assert loader.images.device.type == loader.labels.device.type == str(device)
+@pytest.fixture
+def globals_come_back():
+    yield
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
+
+
+def test_whatever_the_default_device_the_device_is_used(globals_come_back):
+    expected = everything(load(train_size=10)[0]), everything(data.linear_data(device="cpu")[0])
+    torch.set_default_device("meta")
+    loaders = load(train_size=10)[0], data.linear_data(device="cpu")[0]
+    got = [[*loader] for loader in loaders]
+    assert torch.get_default_device().type == "meta"
+    torch.set_default_device(None)
+    for (X, y), batches in zip(expected, got, strict=True):
+        assert torch.equal(X, torch.cat([X for X, _ in batches]))
+        assert torch.equal(y, torch.cat([y for _, y in batches]))
+
+
+def test_batches_have_the_default_dtype_as_with_torchvision(globals_come_back, folder):
+    torch.set_default_dtype(torch.float64)
+    _, _, test_iter = load()
+    image, _ = FashionMNIST(folder, train=False, transform=transforms.ToTensor())[0]
+    X, y = next(iter(test_iter))
+    assert X.dtype == image.dtype == torch.float64 and y.dtype == torch.int64
+    assert torch.equal(X[0], image)
+    assert next(iter(data.linear_data()[0]))[0].dtype == torch.float64
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "meta", "cuda:99", "xpu", 5, True, 1.5, [], b"cpu"])
+def test_a_device_that_is_not_here_is_named(device):
+    for function in (load, data.linear_data):
+        with pytest.raises((TypeError, ValueError), match=r"^device=.*: give .*'cpu'$"):
+            function(device=device)
+
+
+def test_numbers_may_come_in_arrays_and_tensors():
+    arguments = {"train_size": np.array(10), "seed": torch.tensor(1), "resize": np.array([4, 5])}
+    train_iter, _, _ = load(np.int64(8), label_noise=torch.tensor(0.5), **arguments)
+    assert train_iter.batch_size == 8 and train_iter.images.shape == (10, 1, 4, 5)
+
+
+class Wordless:
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("value", [Wordless(), list(range(10**5)), "x" * 10**6, "a\nb", object])
+@pytest.mark.parametrize(
+    "name", "batch_size train_size valid_size label_noise resize seed device".split()
+)
+def test_any_value_is_shown_in_a_few_words(name, value):
+    with pytest.raises((TypeError, ValueError), match=f"^{name}=") as caught:
+        load(**{name: value})
+    assert len(str(caught.value)) < 300 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("root", [5, b"folder", "a\0b", "", " ", []])
+def test_a_root_that_is_no_path_is_named(root):
+    with pytest.raises((TypeError, ValueError), match="^root=.*give the path"):
+        load(root=root)
+
+
+LIMITED = """
+import resource, sys
+import d2lutils as d2l
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 10**9, used + 10**9))
+for call in sys.argv[1:]:
+    try:
+        eval("d2l." + call)
+    except MemoryError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
+def test_what_does_not_fit_is_refused_with_the_argument_to_reduce():
+    calls = {
+        "load_fashion_mnist(resize=10_000)": "resize, train_size or valid_size",
+        "linear_data(10**6, num_inputs=10**6)": "num_inputs, num_train or num_valid",
+        "mlp((100_000, 100_000))": "hidden",
+        "sweep(hidden=(20_000, 20_000))": "hidden or batch_size",
+        "sweep(num_epochs=10**9)": "num_epochs, or fewer settings",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *calls], capture_output=True, text=True, check=True
+    )
+    for line, words in zip(done.stdout.splitlines(), calls.values(), strict=True):
+        start = ".* need about .* GiB, and cpu has .* GiB free; give a smaller "
+        assert re.fullmatch(start + re.escape(words), line)
+
+
+def test_the_limit_of_a_container_counts(tmp_path):
+    """Files as Linux has them, of a group within a group."""
+    inner = tmp_path / "docker" / "inner"
+    inner.mkdir(parents=True)
+    for folder, most, used in ((inner, "max", 100), (inner.parent, 1000, 300)):
+        (folder / "memory.max").write_text(f"{most}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+    (inner.parent / "memory.stat").write_text("anon 7\ninactive_file 50\nactive_file 10\n")
+    left = memory.left_in_group(tmp_path, "/docker/inner", "memory.max", "memory.current")
+    assert list(left) == [1000 - 300 + 60]
 
 
 def test_class_names():

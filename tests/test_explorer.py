@@ -4,6 +4,8 @@ import gzip
 import itertools
 import json
 import re
+from decimal import Decimal
+from fractions import Fraction
 from html.parser import HTMLParser
 
 import numpy as np
@@ -341,3 +343,61 @@ def test_huge_finite_values_are_sent_and_told_in_few_characters(size):
 def test_settings_that_are_close_have_names_of_their_own():
     (axis,) = sent(explore(histories((1, 1.0000000001, 1.000000001))))["axes"]
     assert axis["values"] == ["1", "1.0000000001", "1.000000001"]
+
+
+class Wordless:
+    def __repr__(self):
+        raise RuntimeError
+
+
+RUNS = histories()
+
+
+@pytest.mark.parametrize(
+    "runs, arguments, words",
+    [
+        (RUNS, {"start": 5}, "start=5 must be a mapping"),
+        (RUNS, {"start": {"lam": "x"}}, "start of lam='x' is of type str"),
+        (RUNS, {"start": {"lam": np.ones(2)}}, r"start of lam=<float64 ndarray"),
+        (RUNS, {"label": ["k"]}, r"label=\['k'\] must be a string"),
+        (RUNS, {"label": ""}, "label='' must be a string"),
+        (RUNS, {"label": "k" * 20_000}, "label='kkk.* must be a string of 1 to 100"),
+        (RUNS, {"label": Wordless()}, "label=<Wordless.* must be a string"),
+        (RUNS, {"log": float("nan")}, "log=nan is of type float: give True or False"),
+        (RUNS, {"weights": 5}, "weights=5 must be a mapping"),
+        (RUNS, {"weights": []}, r"weights=\[\] must be a mapping"),
+        (RUNS, {"weights": dict.fromkeys(RUNS)}, "weights must hold"),
+        (RUNS, {"weights": {lam: ["x", "y"] for lam in RUNS}}, "weights must hold"),
+        ({0: 5, 1: 5}, {}, r"runs\[0\]=5 must be a sequence"),
+        ({0: None, 1: None}, {}, r"runs\[0\]=None must be a sequence"),
+        ({0: [1], 1: [2]}, {}, r"runs\[0\] holds 1; give a History"),
+        ({0: [History()], 1: [History()]}, {}, "need train_loss and valid_loss"),
+        ({10**400: RUNS[0], 1: RUNS[3]}, {}, "keys of runs must be finite numbers, not 1000"),
+        ({1e308: RUNS[0], -1e308: RUNS[3]}, {}, "keys of runs must be finite numbers, not 1e"),
+        ({"0": RUNS[0], 1: RUNS[3]}, {}, "keys of runs must be finite numbers, not '0'"),
+        (one_d().drop_vars("valid_loss"), {}, "Dataset without 'valid_loss'"),
+        (one_d().assign(gap=0).drop_vars("bin_edges"), {}, "Dataset without 'bin_edges'"),
+        (one_d().astype(str), {}, "Dataset without numbers in 'finished'"),
+        (one_d().assign_coords(lam=list("abcd")), {}, "lam of runs='a' is of type str"),
+        (one_d().isel(epoch=[]), {}, "no dimension 'epoch' left"),
+        (5, {}, "runs is a int; give"),
+    ],
+)
+def test_whatever_is_given_is_named(runs, arguments, words):
+    with pytest.raises((TypeError, ValueError), match=words) as caught:
+        explore(runs, **arguments)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_numbers_of_any_kind_and_very_close_or_large_ones_are_shown():
+    runs = dict(zip((Fraction(1, 2), np.float32(2), Decimal(3)), RUNS.values(), strict=True))
+    weights = {key: [np.ones(3)] * 2 for key in runs}
+    (axis,) = sent(explore(runs, weights=weights, start={"lam": Fraction(2)}))["axes"]
+    assert axis["values"] == ["0.5", "2", "3"]
+    (axis,) = sent(explore(histories(lams=(1, 1.0000000001))))["axes"]
+    assert axis["values"] == ["1", "1.0000000001"]
+
+
+def test_changed_attributes_of_a_file_are_not_told():
+    for attrs in ({"hidden": "x", "train_size": 5}, {"hidden": [8], "train_size": None}):
+        assert 'lang="en">8 settings' in explore(one_d().assign_attrs(attrs))._repr_html_()

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -194,7 +195,7 @@ def test_directory_in_place_of_a_file(monkeypatch, no_route, make_folder, packed
     folder = make_folder(SMALL)
     (folder / RAW / SMALL).mkdir()
     monkeypatch.setenv("D2L_DATA", str(packed))
-    with pytest.raises(OSError, match="cannot be written to the cache folder"):
+    with pytest.raises(OSError, match=f"{SMALL} is a folder where a file belongs: remove it"):
         fetch_fashion_mnist(folder)
     source = make_folder(SMALL, place="source")
     (source / SMALL).mkdir()
@@ -564,3 +565,100 @@ def test_command_fails_in_a_sentence(content, tmp_path):
     done = run_command(tmp_path / "cache", D2L_DATA=str(fetch_fashion_mnist()))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Fashion-MNIST cannot be written")
+
+
+# ---------------------------------------------------------------- what hangs, or is in the way
+
+
+@posix
+@pytest.mark.parametrize("place", ["cache", "D2L_DATA"])
+def test_a_pipe_in_place_of_a_file_does_not_hang(no_route, monkeypatch, make_folder, place):
+    folder = make_folder(SMALL)
+    pipe = folder / RAW / SMALL
+    if place == "D2L_DATA":
+        monkeypatch.setenv("D2L_DATA", str(folder.parent / "source"))
+        (folder.parent / "source").mkdir()
+        pipe = folder.parent / "source" / SMALL
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=f"{SMALL}: it is no regular file"):
+        fetch_fashion_mnist(folder)
+
+
+class Drip(Handler):
+    """A good start, and then a byte now and then, or empty members of gzip without end."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        try:
+            if self.server.drips:
+                self.wfile.write(b"\x1f\x8b\x08\x08" + bytes(6))  # a name follows, without end
+            for _ in range(4000):
+                self.wfile.write(b"a" if self.server.drips else gzip.compress(b"") * 1000)
+                time.sleep(0.05 if self.server.drips else 0)
+        except OSError:
+            pass  # the other side has had enough
+
+
+@pytest.mark.parametrize("drips, words", [(True, "comes too slowly"), (False, "does not end")])
+def test_a_server_that_drips_or_never_ends_is_left(server, monkeypatch, make_folder, drips, words):
+    monkeypatch.setattr(fetch, "PATIENCE", 0.5)
+    monkeypatch.setattr(fetch, "LONGEST", 2_000_000)
+    monkeypatch.setattr(server, "RequestHandlerClass", Drip)
+    server.drips, start = drips, time.monotonic()
+    with pytest.raises(OSError, match=f"{SMALL}: it {words}"):
+        fetch_fashion_mnist(make_folder(SMALL))
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {} ", '"{}"', "'{}'\r\n"])
+def test_d2l_data_as_an_env_file_may_leave_it(no_route, monkeypatch, make_folder, around):
+    source = make_folder(place="source")
+    monkeypatch.setenv("D2L_DATA", around.format(source))
+    assert fetch_fashion_mnist(source.parent / "new") == source
+
+
+def test_a_relative_xdg_cache_home_is_ignored(no_route, monkeypatch, make_folder, tmp_path):
+    folder = make_folder(place=".cache/d2lutils")
+    for name, value in (("HOME", tmp_path), ("USERPROFILE", tmp_path), ("XDG_CACHE_HOME", "here")):
+        monkeypatch.setenv(name, str(value))
+    assert fetch_fashion_mnist() == folder
+
+
+def test_no_locks_are_asked_of_the_file_system(packed, tmp_path):
+    script = """
+        import fcntl
+        def refuse(*args):
+            raise OSError(37, "No locks available")
+        fcntl.flock = fcntl.lockf = refuse
+        print(fetch.fetch_fashion_mnist(os.environ["CACHE"]))
+    """
+    done = python(script, CACHE=str(tmp_path / "cache"), D2L_DATA=str(packed))
+    assert (done.stdout, done.stderr) == (f"{tmp_path / 'cache'}\n", "")
+
+
+def test_command_is_content_with_a_copy_that_can_be_read_where_it_lies(packed, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    caches = {"XDG_CACHE_HOME": str(tmp_path / "file"), "MPLCONFIGDIR": str(tmp_path)}
+    done = run_command(D2L_DATA=str(packed), **caches)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Fashion-MNIST, verified: read where it lies, since it cannot be")
+
+
+def test_command_refuses_an_empty_name():
+    done = run_command("")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "FOLDER='' names no folder: give the path of one\n"
+
+
+@posix
+def test_command_interrupted_says_so_in_a_sentence(tmp_path):
+    script = """
+        fetch._fill = lambda named: os.kill(os.getpid(), signal.SIGINT)
+        sys.argv[1:] = ["folder"]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        fetch.main()
+    """
+    done = python(script)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Interrupted: files that had come whole are kept.")

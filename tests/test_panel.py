@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -337,11 +338,11 @@ class TestFailures:
             ({"lr": 0.1}, "lr=0.1 has no slider: there are lam, p,"),
             ({"lam": -1}, "lam=-1 is out of range"),
             ({"lam": float("nan")}, "lam=nan is out of range"),
-            ({"lam": "0.1"}, "lam='0.1' is no number"),
+            ({"lam": "0.1"}, "lam='0.1' is of type str: give a number"),
             ({"lam": []}, "lam is empty"),
             ({"lam": [0, -1]}, r"lam\[1\]=-1 is out of range"),
             ({"lam": 0, "p1": 1.5}, "p1=1.5 is out of range"),
-            ({"lam": 0, "num_train": 2.5}, "num_train=2.5 is no whole number"),
+            ({"lam": 0, "num_train": 2.5}, "num_train=2.5 is of type float: give a whole number"),
             ({"lam": 0, "num_epochs": 0}, "num_epochs=0 is out of range"),
             ({}, "do not fit the parameters of setup: missing a required argument: 'lam'"),
             ({"lam": 0, "p": 0}, "do not fit the parameters of setup: got an unexpected .* 'p'"),
@@ -351,9 +352,32 @@ class TestFailures:
         with pytest.raises((TypeError, ValueError), match=words):
             panel(lambda lam: None, **settings)
 
-    def test_setup_is_no_function(self):
-        with pytest.raises(TypeError, match="setup=3 cannot be called"):
-            panel(3, lam=0)
+    @pytest.mark.parametrize(
+        ("setup", "settings", "words"),
+        [
+            (3, {}, "setup=3 cannot be called"),
+            (None, {}, "setup=None cannot be called"),
+            (dict, {}, "setup is the class dict"),
+            (regression, {"log_loss": "yes"}, "log_loss='yes' is of type str: give True or False"),
+            (regression, {"num_epochs": range(10**9)}, "num_epochs=range.* is too long"),
+            (regression, {"lam": {0, 1}}, "lam={0, 1} is of type set"),
+            (regression, {"lam": None}, "lam=None is of type NoneType"),
+            (regression, {"lam": torch.ones(2, 2)}, r"lam\[0\]=<float32 Tensor \(2,\)> is of type"),
+        ],
+    )
+    def test_arguments_are_named(self, setup, settings, words):
+        with pytest.raises((TypeError, ValueError), match=words):
+            panel(setup, **{"lam": 0} | settings)
+
+    def test_what_setup_returns_is_named_if_it_cannot_train(self, make):
+        def setup(lam):
+            net, _, valid_iter, loss, optimizer = regression(lam)
+            return net, None, valid_iter, loss, optimizer
+
+        one = make(setup, lam=0.0)
+        click(one, "Train")
+        finish(one)
+        assert "TypeError: train_iter=None holds no batches" in one.status.value
 
 
 class TestSliders:
@@ -423,6 +447,30 @@ class TestShown:
         one = make(regression, lam=1.0)
         one.sliders["lam"].value = 0.00002
         assert ">λ = 2e-5<" in one.spoken.value and 'role="status"' in one.spoken.value
+
+    def test_without_ipywidgets_it_says_what_to_install_and_the_page_goes_on(self):
+        code = """
+import sys
+sys.modules["ipywidgets"] = None  # which Python takes for a module that cannot be imported
+import d2lutils as d2l
+shown = d2l.panel(lambda lam: None, lam=0)
+print(shown, shown._repr_html_(), sep="\\n")
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        text, page = done.stdout.splitlines()
+        assert "run %pip install ipywidgets in a cell, restart the kernel" in text
+        assert text in page and "安装" in page and not done.stderr
+
+    def test_where_a_server_draws_no_widgets_the_words_fit_who_is_in_jupyter(self, make):
+        words = make(regression, lam=0.0)._repr_mimebundle_()["text/plain"]
+        assert "If you are there already, install ipywidgets where Jupyter itself" in words
+
+    def test_arrays_and_ranges_name_stops(self, make):
+        stops = (np.array([0.5, 0.0]), torch.tensor([0.5, 0.0]), (0.5, 0))
+        for given in stops:
+            assert make(regression, lam=given).sliders["lam"].value == 0.5
+        sliders = make(regression, lam=np.array(0.5), num_epochs=range(3, 5)).sliders
+        assert sliders["lam"].value == 0.5 and sliders["num_epochs"].value == 3
 
     def test_import_does_without_ipywidgets(self):
         code = "import sys, d2lutils.panel; sys.exit('ipywidgets' in sys.modules)"

@@ -46,8 +46,28 @@ class TestShowImages:
             d2l.show_images(torch.empty(0, 28, 28))
         with pytest.raises(ValueError, match="titles has 1 for 2 images"):
             d2l.show_images(torch.rand(2, 28, 28), ["one"])
-        with pytest.raises(TypeError, match=r"shape \(3, 28, 28\)"):
-            d2l.show_images(torch.rand(2, 3, 28, 28))
+        for other in (torch.rand(2, 3, 8, 8), torch.rand(2, 8, 8, 3), torch.rand(2, 8), [None]):
+            with pytest.raises(TypeError, match=r"images\[0\]=.* is no grey image: give each in"):
+                d2l.show_images(other)
+
+    def test_an_image_of_one_row_and_other_kinds_of_numbers(self):
+        images = [torch.rand(1, 5), torch.rand(4, 5).half(), np.ones((4, 5), "u1"), [[1, 0]]]
+        drawn = [ax.images[0].get_array().shape for ax in d2l.show_images(images).flat]
+        assert drawn == [(1, 5), (4, 5), (4, 5), (1, 2)]
+
+    @pytest.mark.parametrize(
+        "given, words",
+        [({"num_cols": value}, "num_cols=") for value in (0, -1, 1.5, None, "3", True)]
+        + [({"scale": value}, "scale=") for value in (0, -1, float("nan"), None, "1", 10**400)]
+        + [({"images": value}, "images=") for value in (None, 5, "ab", {}, iter([1]))]
+        + [({"images": torch.empty(1, 0, 5)}, r"images\[0\]=")]
+        + [({"images": torch.zeros(60_000, 2, 2)}, "images=.* is too long: give at most 1,000")]
+        + [({"titles": value}, "titles=") for value in (5, "ab")],
+    )
+    def test_arguments_are_named(self, given, words):
+        with pytest.raises((TypeError, ValueError), match=f"^{words}"):
+            d2l.show_images(**{"images": torch.rand(2, 8, 8)} | given)
+        assert not plt.get_fignums(), "nothing is left half drawn"
 
 
 class TestPlotHistory:
@@ -104,6 +124,22 @@ class TestPlotHistory:
         for other in (history(valid=False), history(epochs=2)):
             with pytest.raises(ValueError, match="runs of 'a' differ in length or in kind"):
                 d2l.plot_history({"a": [history(), other]})
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [({"runs": value}, "runs") for value in (None, 5, "x", [5], {"a": None}, [], d2l.History())]
+    + [({"metrics": value}, "metric") for value in ([], 5, None, [None], {"loss"}, ["a"], "a")]
+    + [({"ax": value}, "ax=.* has . axes for 2 metrics") for value in (5, "x", [], [1, 2])],
+)
+def test_arguments_of_plot_history_are_named(given, words):
+    with pytest.raises((TypeError, ValueError), match=f"^{words}"):
+        d2l.plot_history(**{"runs": history()} | given)
+
+
+def test_a_label_may_be_a_number():
+    (ax,) = d2l.plot_history({0: history(), 0.5: history()}, "loss")
+    assert [line.get_label() for line in ax.lines][::2] == ["0, training", "0.5, training"]
 
 
 def test_palette_has_distinct_colours():

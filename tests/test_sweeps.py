@@ -1,6 +1,7 @@
 """Stacked training against training each network alone with torch.nn and torch.optim."""
 
 import concurrent.futures
+import contextlib
 import importlib.util
 import itertools
 import multiprocessing
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -464,22 +466,22 @@ class TestCompare:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(lam=[]), "lam=.* is empty"),
+        (dict(lam=[]), "lam is empty"),
         (dict(lam=[float("nan")]), r"lam\[0\]=nan"),
         (dict(lam=[0.1, -0.1]), r"lam\[1\]=-0.1"),
         (dict(lam=0.1), r"lam=0.1 must be a sequence"),
         (dict(lam=[0.1, 0.1]), "twice"),
         (dict(lam=np.array(0.1)), "lam=0.1 must be a sequence"),
         (dict(p=[0.5, (0.5, 0.5)]), r"p=\[0.5, \(0.5, 0.5\)\] holds a value twice"),
-        (dict(seeds=2.0), "seeds=2.0 is no whole number"),
-        (dict(seeds=True), "seeds=True is no whole number"),
+        (dict(seeds=2.0), "seeds=2.0 .*give"),
+        (dict(seeds=True), "seeds=True is of type bool: give a whole number"),
         (dict(seeds="3"), "seeds='3' must be a sequence"),
-        (dict(p=[1.5]), "p=1.5"),
+        (dict(p=[0.1, 1.5]), r"p\[1\]=1.5"),
         (dict(p=[(0.1,)]), "1 entries for 2 hidden layers"),
-        (dict(p=[(0.1, float("nan"))]), r"p\[1\]=nan"),
+        (dict(p=[(0.1, float("nan"))]), r"p\[0\]\[1\]=nan"),
         (dict(label_noise=[2]), r"label_noise\[0\]=2"),
         (dict(seeds=0), "seeds=0"),
-        (dict(seeds=[]), "seeds=.* is empty"),
+        (dict(seeds=[]), "seeds is empty"),
         (dict(hidden=(0,)), r"hidden\[0\]=0"),
         (dict(hidden=5), "hidden=5"),
         (dict(train_size=60_001), "train_size=60001"),
@@ -496,6 +498,181 @@ def test_bad_input_is_named_before_anything_is_trained(arguments, message, monke
     monkeypatch.setattr(grid, "train_stack", None)
     with pytest.raises((TypeError, ValueError), match=message):
         sweep(**{**SMALL, **arguments})
+
+
+TINY = dict(hidden=(8,), train_size=100, valid_size=100, num_epochs=1, progress=False, seeds=1)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (dict(seeds=3_000_000), "seeds=3000000 is out of range: .* from 1 to 100000"),
+        (dict(seeds=range(10**12)), "seeds=range.* is too long"),
+        (dict(lam=range(1000), seeds=1000), "make 1,000,000 networks: give fewer values"),
+        (dict(seeds=None), "seeds=None is of type NoneType: give .*, or a list of seeds"),
+        (dict(seeds={0, 1}), "seeds={0, 1} is of type set"),
+        (dict(lam=b"01"), "lam=b'01' must be a sequence"),
+        (dict(lam={0: 1}), "lam={0: 1} must be a sequence"),
+        (dict(lam=[[0.1]]), r"lam\[0\]=\[0.1\] is of type list"),
+        (dict(lam=[True]), r"lam\[0\]=True is of type bool"),
+        (dict(hidden=[1] * 1000), "hidden=.* is too long: give at most 100"),
+        (dict(hidden=(2.0,)), r"hidden\[0\]=2.0 is of type float: give a whole number"),
+        (
+            dict(train_size=60_000),
+            r"train_size=60000 is out of range: .*\(60,000 images less valid_size",
+        ),
+        (dict(device=""), "device='' is not here"),
+        (dict(device="meta"), "device='meta' is not here"),
+        (dict(progress="no"), "progress='no' is of type str: give True or False"),
+        (dict(init=[0.1]), r"init=\[0.1\] is of type list"),
+        (dict(lr=10**400), "lr=1000.* is out of range"),
+        (dict(decay=np.array([1, 2])), r"decay=<int64 ndarray \(2,\)> is not offered"),
+        (dict(p=np.full((2, 3), 0.1)), r"p\[0\]=<float64 ndarray \(3,\)> has 3 entries for 1"),
+    ],
+)
+def test_more_bad_input_is_named(arguments, words, monkeypatch):
+    monkeypatch.setattr(grid, "train_stack", None)
+    with pytest.raises((TypeError, ValueError), match=words):
+        sweep(**TINY | arguments)
+
+
+def test_arrays_tensors_and_ranges_are_sequences_and_numbers():
+    seeds, lam = torch.tensor(1), torch.tensor([0.0, 0.5])
+    result = sweep(lam, np.array([[0.25]]), **TINY | {"seeds": seeds, "hidden": np.array([8])})
+    other = sweep(range(1), **TINY | {"lr": np.float32(0.5), "seeds": np.array([0])})
+    assert result.sizes["lam"] == 2 and other.finished.all()
+    assert [layer.p for layer in mlp(torch.tensor([4, 4]), np.array([0.25, 0.5]))[3::3]] == [
+        0.25,
+        0.5,
+    ]
+
+
+@pytest.mark.parametrize("state", ["no_grad", "inference_mode", "autocast", "float64", "meta"])
+def test_the_caller_s_settings_of_torch_neither_change_a_sweep_nor_are_changed(state):
+    expected, net = sweep([0, 0.1], [0.5], **TINY), mlp((4,), init="default")
+    if state == "float64":
+        torch.set_default_dtype(torch.float64)
+    if state == "meta":
+        torch.set_default_device("meta")
+    within = {"no_grad": torch.no_grad, "inference_mode": torch.inference_mode}.get(state)
+    if state == "autocast":
+        within = partial(torch.autocast, "cpu")
+
+    def now():
+        return (torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled(),
+                torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"))  # fmt: skip
+
+    try:
+        with (within or contextlib.nullcontext)():
+            before = now()
+            result, again = sweep([0, 0.1], [0.5], **TINY), mlp((4,), init="default")
+            assert before == now()
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    xarray.testing.assert_identical(expected, result)
+    for a, b in zip(net.parameters(), again.float().parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_threads_do_not_disturb_each_other_nor_the_global_random_state():
+    def weights(seed):
+        return [p.detach().clone() for p in mlp((64, 64), seed=seed).parameters()]
+
+    torch.manual_seed(0)
+    expected, draw = [weights(seed) for seed in range(100)], torch.rand(3)
+    torch.manual_seed(0)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(weights, range(100)))
+        assert torch.equal(torch.rand(3), draw)
+        for a, b in zip(itertools.chain(*expected), itertools.chain(*found), strict=True):
+            assert torch.equal(a, b)
+        parts = list(pool.map(lambda seed: sweep([0, 0.1], **TINY | {"seeds": [seed]}), range(4)))
+    joined = xarray.concat(parts, "seed", data_vars="minimal")
+    local = sweep([0, 0.1], **TINY | {"seeds": 4})
+    xarray.testing.assert_identical(joined.transpose(*local.dims), local.transpose(*local.dims))
+
+
+_FORKED = """
+import multiprocessing, torch
+from torch import nn
+import d2lutils as d2l
+
+torch.set_num_threads(4)
+
+
+def work(seed):
+    train_iter, *_ = d2l.load_fashion_mnist(1000, train_size=5000, device="cpu")
+    net = d2l.mlp((512,))
+    d2l.train(net, train_iter, None, nn.CrossEntropyLoss(), torch.optim.SGD(net.parameters(), 0.1),
+              1, progress=False)
+    return d2l.sweep(seeds=[seed], num_epochs=1, device="cpu").test_loss.item()
+
+
+local = work(0)
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(abs(pool.apply(work, [0]) - local) < 1e-5)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_process_trains_though_torch_has_worked_before():
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", _FORKED], env=environment, timeout=300,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_an_error_keeps_what_is_finished(monkeypatch):
+    real, calls = grid.train_stack, []
+
+    def train_stack(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("the machine is tired")
+        return real(*args)
+
+    monkeypatch.setattr(grid, "train_stack", train_stack)
+    with pytest.raises(RuntimeError, match="tired") as caught:
+        sweep(device="cpu", **TINY | {"seeds": 3})
+    assert caught.value.result.finished.squeeze().values.tolist() == [True, False, False]
+
+
+def test_interrupted_while_it_is_kept_a_sweep_is_returned(monkeypatch):
+    def write(path, result):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(memo, "write", write)
+    assert sweep(**TINY).finished.all()
+
+
+@pytest.mark.parametrize(
+    "a, words",
+    [
+        (["1", "2"], r"a\[0\]='1' is of type str: give a finite number"),
+        ([True, False], r"a\[0\]=True is of type bool"),
+        ([1.0, None], r"a\[1\]=None is of type NoneType"),
+        ([[1, 2], [3, 4]], r"a\[0\]=\[1, 2\] is of type list"),
+        ([1e308, 1e308], "differ by more than a float can hold"),
+        (
+            xarray.DataArray([1, np.nan], {"seed": [3, 4]}),
+            "a must be finite, .*NaN for seed 4: .*diverged",
+        ),
+        *((bad, "^a=.* must be a sequence") for bad in ("12", {1, 2}, {1: 2}, None, 5, iter([1]))),
+    ],
+)
+def test_compare_names_what_is_no_list_of_numbers(a, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        compare(a, [-1e308, 2.0] if "float" in words else [1.0, 2.0])
+
+
+def test_compare_does_not_call_rounding_a_difference_nor_show_a_difference_as_zero():
+    assert str(compare([0.1 + 0.2] * 3, [0.3] * 3)) == "+0.0000 [+0.0000, +0.0000] ?"
+    single = xarray.DataArray(np.float32([0.8, 0.7]), {"seed": [0, 1]})
+    assert compare(single, [0.8, 0.7]).verdict == "cannot tell"
+    assert str(compare([1.000001, 2.000001], [1, 2])) == "+1.0e-06 [+1.0e-06, +1.0e-06] > 0"
+    tensor = torch.tensor([0.5, 1.0], requires_grad=True)
+    assert compare(tensor, range(2)) == compare([0.5, 1.0], np.arange(2))
 
 
 def test_a_grid_that_cannot_fit_is_refused_before_anything_is_trained(monkeypatch):

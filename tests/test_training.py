@@ -2,10 +2,12 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import d2lutils as d2l
 from d2lutils import training
@@ -48,7 +50,7 @@ class TestEvaluate:
 
     def test_mode_comes_back_after_an_error(self):
         model = net(p=0.5).train()
-        with pytest.raises(RuntimeError):
+        with pytest.raises(ValueError, match="net"):
             d2l.evaluate(model, [(torch.zeros(2, 7), torch.zeros(2).long())], nn.CrossEntropyLoss())
         assert model.training and model[2].training
 
@@ -72,8 +74,8 @@ class TestEvaluate:
             d2l.evaluate(net(), [], nn.CrossEntropyLoss())
 
     def test_loss_that_is_no_single_number_is_refused(self):
-        with pytest.raises(TypeError, match=r"loss gave .*\(8,\), no single number"):
-            d2l.evaluate(net(), batches(), nn.CrossEntropyLoss(reduction="none"))
+        with pytest.raises(TypeError, match=r"loss gave .*\(8,\)>, no single number"):
+            d2l.evaluate(net(), batches(), lambda y_hat, y: y_hat.sum(1))
 
 
 class TestEpochs:
@@ -247,17 +249,18 @@ class TestTrain:
         def loss(y_hat, y):
             raise KeyboardInterrupt
 
-        history = d2l.train(net(), batches(), None, loss, sgd(net()), 5)
+        model = net()
+        history = d2l.train(model, batches(), None, loss, sgd(model), 5)
         assert len(history) == 0
         assert capsys.readouterr().out == "Interrupted: 0 of 5 epochs are finished.\n"
 
     @pytest.mark.parametrize(
         "wrong, got",
         [
-            ({"loss": nn.CrossEntropyLoss(reduction="none")}, r"loss gave .*\(8,\)"),
+            ({"loss": lambda y_hat, y: y_hat.sum(1)}, r"loss gave .*\(8,\)>"),
             ({"loss": lambda y_hat, y: 1.5}, "loss gave 1.5"),
             ({"loss": lambda y_hat, y: None}, "loss gave None"),
-            ({"penalty": lambda net: net[0].weight ** 2}, r"penalty gave .*\(16, 5\)"),
+            ({"penalty": lambda net: net[0].weight ** 2}, r"penalty gave .*\(16, 5\)>"),
             ({"penalty": lambda net: 0}, "penalty gave 0"),
         ],
     )
@@ -318,3 +321,172 @@ class TestTrain:
         here = d2l.train(model, batches(), None, nn.CrossEntropyLoss(), sgd(model), 2)
         there = d2l.train(remote, data, None, nn.CrossEntropyLoss(), sgd(remote), 2)
         assert here.train_loss == pytest.approx(there.train_loss, rel=1e-4)
+
+
+class Wordless:
+    """Its repr fails."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+class Wordy:
+    """Its repr has megabytes, on many lines."""
+
+    def __repr__(self):
+        return "word\n" * 1_000_000
+
+
+class Pair(nn.Module):
+    """Gives two things."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(5, 3)
+
+    def forward(self, X):
+        return self.layer(X), X
+
+
+X, y = batches()[0]
+LOSS = nn.CrossEntropyLoss()
+DECAY = torch.optim.lr_scheduler.LinearLR
+TRIES = [  # what is given, the error, and what it must name
+    (dict(train_iter=None), TypeError, "train_iter=None holds no batches"),
+    (dict(train_iter=5), TypeError, "train_iter=5 holds no batches"),
+    (dict(train_iter="ab"), TypeError, "train_iter gave 'a', no pair"),
+    (dict(train_iter=X), TypeError, r"train_iter gave <float32 Tensor \(5,\)>, no pair"),
+    (dict(train_iter=(X, y)), TypeError, r"train_iter gave <float32 Tensor \(8, 5\)>, no pair"),
+    (dict(train_iter=[(X, y, y)]), TypeError, "train_iter gave .*no pair"),
+    (dict(train_iter=[(X.numpy(), y.numpy())]), TypeError, "train_iter gave y=<int64 ndarray"),
+    (dict(train_iter=[(X.numpy(), y)]), TypeError, r"net\(X\) failed where X=<float32 ndarray"),
+    (dict(train_iter=[(X, y[:4])]), ValueError, r"train_iter gave X=.* and y=<int64 Tensor \(4,"),
+    (dict(train_iter=[(X[:0], y[:0])]), ValueError, "train_iter gave a batch without examples"),
+    (dict(train_iter=[(X[:, :4], y)]), ValueError, r"net\(X\) failed where .*\(8, 4\)>.*8x4"),
+    (dict(train_iter=[(X.double(), y)]), ValueError, r"net\(X\) failed where X=<float64"),
+    (dict(train_iter=[(X.to("meta"), y)]), ValueError, r"net\(X\) failed where .* on meta>"),
+    (dict(train_iter=[(X, y + 3)]), ValueError, r"loss\(y_hat, y\) failed .*out of bounds"),
+    (dict(train_iter=[(X, y.float())]), ValueError, r"loss\(y_hat, y\) failed .*y=<float32"),
+    (dict(train_iter=iter(batches())), ValueError, "train_iter holds no batch"),
+    (dict(train_iter=Wordless()), TypeError, "train_iter=<Wordless"),
+    (dict(train_iter=Wordy()), TypeError, "train_iter=word word"),
+    (dict(valid_iter=[]), ValueError, "valid_iter holds no batch"),
+    (dict(valid_iter=iter(batches())), ValueError, "valid_iter holds no batch"),
+    (dict(valid_iter=5), TypeError, "valid_iter=5 holds no batches"),
+    (dict(loss=None), TypeError, "loss=None cannot be called"),
+    (dict(loss="mse"), TypeError, "loss='mse' cannot be called"),
+    (dict(loss=nn.MSELoss), TypeError, "loss is the class MSELoss: give an object"),
+    (dict(loss=nn.CrossEntropyLoss(reduction="none")), ValueError, "loss has reduction='none'"),
+    (dict(loss=nn.CrossEntropyLoss(reduction="sum")), ValueError, "loss has reduction='sum'"),
+    (dict(loss=partial(F.cross_entropy, reduction="sum")), ValueError, "has reduction='sum'"),
+    (dict(loss=lambda a, b: F.cross_entropy(a, b, reduction="sum")), ValueError, "gave the sum"),
+    (dict(loss=nn.MSELoss()), ValueError, "loss=MSELoss compares numbers, .*y=<int64"),
+    (dict(loss=F.l1_loss), ValueError, "loss=l1_loss compares numbers, .*y=<int64"),
+    (dict(loss=lambda a, b: LOSS(a, b).detach()), ValueError, "loss has no gradient"),
+    (dict(loss=lambda a: a.mean()), TypeError, r"loss\(y_hat, y\) failed"),
+    (dict(optimizer=torch.optim.SGD), TypeError, "optimizer=<class .*SGD'> is none of torch.optim"),
+    (dict(optimizer="sgd"), TypeError, "optimizer='sgd' is none of torch.optim"),
+    (dict(optimizer=sgd(net())), ValueError, "optimizer holds no parameter of net"),
+    (dict(optimizer=torch.optim.LBFGS), TypeError, "optimizer=<class .*LBFGS'> is none"),
+    (dict(net=None), TypeError, "net=None cannot be called"),
+    (dict(net=nn.Linear), TypeError, "net is the class Linear"),
+    (dict(net=lambda X: X), TypeError, "net=<function .* is no torch.nn.Module"),
+    (dict(net=Pair()), TypeError, "net gave .* returns a tensor"),
+    (dict(net=net().requires_grad_(False)), ValueError, "optimizer holds no parameter of net that"),
+    (dict(penalty=1), TypeError, "penalty=1 cannot be called"),
+    (dict(penalty=lambda: 1), TypeError, r"penalty\(net\) failed"),
+    (dict(penalty=lambda net: net[0].bias.sum() * math.inf), FloatingPointError, "the penalty"),
+    (dict(scheduler="linear"), TypeError, "scheduler='linear' is none"),
+    (dict(scheduler=DECAY), TypeError, "scheduler=<class .*LinearLR'> is none"),
+    (dict(scheduler=DECAY(sgd(net()))), ValueError, "scheduler belongs to another optimizer"),
+    (dict(num_epochs=10**400), ValueError, "num_epochs=1000.* is out of range"),
+    (dict(num_epochs=torch.ones(1, dtype=int)), TypeError, r"num_epochs=<int64 Tensor \(1,\)>"),
+    (dict(progress=None), TypeError, "progress=None is of type NoneType: give True or False"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given, error, words", TRIES)
+def test_what_cannot_be_used_is_named_in_one_short_sentence(given, error, words):
+    arguments = dict(net=net(), train_iter=batches(), valid_iter=None, loss=LOSS, num_epochs=2)
+    model = given.get("net", arguments["net"])
+    arguments["optimizer"] = sgd(model if isinstance(model, nn.Module) else net())
+    with pytest.raises(error, match=words) as caught:
+        d2l.train(**arguments | {"progress": False} | given)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 800
+    if "train_iter" in given or "loss" in given or "net" in given:
+        asked = {k: v for k, v in given.items() if k != "train_iter"}
+        asked = dict(net=net(), data_iter=given.get("train_iter", batches()), loss=LOSS) | asked
+        if "no gradient" in words or "Module" in words or "optimizer" in words:
+            return  # these evaluate takes
+        if not hasattr(given.get("train_iter"), "__next__"):
+            with pytest.raises(error, match=words.replace("train_iter", "data_iter")):
+                d2l.evaluate(**asked)
+
+
+def test_errors_of_a_step_and_of_a_scheduler_are_named():
+    model = net()
+    with pytest.raises(TypeError, match=r"optimizer.step\(\) failed: .*closure"):
+        d2l.train(model, batches(), None, LOSS, torch.optim.LBFGS(model.parameters()), 1)
+    optimizer = sgd(model)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    with pytest.raises(TypeError, match="scheduler is a ReduceLROnPlateau, which wants a loss"):
+        d2l.train(model, batches(), None, LOSS, optimizer, 1, scheduler=plateau)
+
+
+def test_any_error_keeps_the_finished_epochs():
+    model, losses = net(), [1.0] * 9
+    with pytest.raises(ValueError, match="pop from empty list") as caught:
+        d2l.train(model, batches(), None, lambda a, b: LOSS(a, b) * losses.pop(), sgd(model), 5)
+    assert len(caught.value.history) == len(caught.value.history.train_accuracy) == 2
+
+
+@pytest.mark.parametrize("state", [torch.no_grad(), torch.inference_mode()])
+def test_trains_where_the_caller_has_switched_gradients_off(state):
+    expected, model = net(), net()
+    history = d2l.train(expected, batches(), None, LOSS, sgd(expected), 3, progress=False)
+    optimizer = sgd(model)
+    with state:
+        was = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        assert d2l.train(model, batches(), None, LOSS, optimizer, 3, progress=False) == history
+        assert was == (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+    with torch.inference_mode():
+        model = net()
+        with pytest.raises(ValueError, match="net was made in torch.inference_mode"):
+            d2l.train(model, batches(), None, LOSS, sgd(model), 1)
+
+
+def test_trains_under_autocast_and_in_another_precision():
+    usual, cast, double = net(), net(), net().double()
+    history = d2l.train(usual, batches(), batches(), LOSS, sgd(usual), 5, progress=False)
+    with torch.autocast("cpu"):
+        other = d2l.train(cast, batches(), batches(), LOSS, sgd(cast), 5, progress=False)
+    assert other.train_loss == pytest.approx(history.train_loss, rel=0.02)
+    data = [(X.double(), y) for X, y in batches()]
+    other = d2l.train(double, data, data, LOSS, sgd(double), 5, progress=False)
+    assert other.train_loss == pytest.approx(history.train_loss, rel=1e-5)
+
+
+class TestAccuracy:
+    def of(self, y_hat, y, loss=lambda y_hat, y: y_hat.float().mean()):
+        return d2l.evaluate(lambda X: y_hat, [(torch.zeros(len(y), 1), y)], loss)[1]
+
+    def test_labels_may_stand_in_a_column(self):
+        y_hat = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+        assert self.of(y_hat, torch.tensor([[1], [1], [1]])) == pytest.approx(2 / 3)
+
+    def test_a_label_for_each_pixel(self):
+        y_hat = torch.zeros(2, 3, 2, 2)
+        y_hat[:, 1, 0] = 1
+        assert self.of(y_hat, torch.ones(2, 2, 2, dtype=int)) == 0.5
+
+    @pytest.mark.parametrize("shape", [(4,), (4, 1)])
+    def test_whole_numbers_are_no_classes_for_a_regression(self, shape):
+        assert math.isnan(self.of(torch.zeros(shape), torch.arange(4).reshape(shape)))
+
+
+def test_a_regression_prints_no_accuracy(capsys):
+    model = nn.Linear(5, 1)
+    data = [(X, X[:, :1]) for X, _ in batches()]
+    d2l.train(model, data, data, nn.MSELoss(), sgd(model), 1)
+    out = capsys.readouterr().out
+    assert "train_loss" in out and "accuracy" not in out and "nan" not in out

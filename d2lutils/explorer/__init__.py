@@ -1,9 +1,11 @@
 """Explorers: sliders over runs that are finished, as one self-contained HTML output."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
+from d2lutils.arguments import check_flag, check_number, shown
 from d2lutils.explorer.figure import figure, final_values
 from d2lutils.explorer.page import Explorer
 from d2lutils.explorer.runs import of_histories, of_sweep
@@ -66,6 +68,9 @@ def explore(
     >>> explore(sweep([0, 1e-3, 1e-2], label_noise=[0, 0.4]), start={"lam": 1e-2})
     >>> explore({lam: [fit(lam, seed) for seed in range(3)] for lam in (0, 0.3, 3)}, log=True)
     """
+    check_flag("log", log)
+    if label is not None and (not isinstance(label, str) or not 0 < len(label) <= 100):
+        raise TypeError(f"label={shown(label)} must be a string of 1 to 100 letters, such as 'k'")
     if isinstance(runs, xr.Dataset):
         if weights is not None or label is not None:
             raise ValueError("weights and label belong to a mapping of runs; a sweep has its own")
@@ -77,16 +82,17 @@ def explore(
             f"runs is a {type(runs).__name__}; give what sweep() returned, or a mapping from λ to"
             " Histories"
         )
-    if label is not None and not isinstance(label, str):
-        raise TypeError(f"label={label!r} must be a string, such as 'k'")
     values = found.axes | ({"label_noise": found.switch} if found.switch else {})
     if start is not None and not isinstance(start, Mapping):
         example = ", ".join(f'"{key}": {stops[-1]:g}' for key, stops in values.items())
-        raise TypeError(f"start={start!r} must be a mapping, such as {{{example}}}")
+        raise TypeError(f"start={shown(start)} must be a mapping, such as {{{example}}}")
     start = {key: stops[0] for key, stops in values.items()} | dict(start or {})
     for key, value in start.items():
-        if value not in values.get(key, ()):
-            raise ValueError(f"start has {key}={value!r}, and the runs have only {values}")
+        name = key if isinstance(key, str) else shown(key)
+        start[key] = check_number(f"start of {name}", value, low=-math.inf)
+        if start[key] not in values.get(key, ()):
+            there = ", ".join(f"{axis}: {shown(stops)}" for axis, stops in values.items())
+            raise ValueError(f"start has {name}={shown(value)}, and the runs have only {there}")
     places = {key: values[key].index(value) for key, value in start.items()}
     points, seeds, epochs = found.data.train_loss.shape
     caption = CAPTION.format(about=found.about, points=points, seeds=seeds, epochs=epochs)

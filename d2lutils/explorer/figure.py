@@ -156,17 +156,16 @@ def axis(key: str, label: str | None, values: list[float]) -> dict:
     else:
         x = x / 2  # the difference of huge numbers is a number, too
         x = (x - x[0]) / (x[-1] - x[0])
-    for digits in (6, 15, 17):  # as many as tell the values apart
-        texts = [number(value, digits) for value in values]
-        if len(set(texts)) == len(values):
-            break
+    # As many digits as tell the values apart.
+    enough = (d for d in range(6, 17) if len({number(x, d) for x in values}) == len(values))
+    digits = next(enough, 17)
     symbol = "λ" if key == "lam" else key.translate(_SUBSCRIPTS)
     name = AXES.get(key) or LAYER_P.format(i=symbol[1:], n=key[1:])
     return {
         "key": key,
         "label": Text(label, label) if label else name,
         "symbol": label or symbol,
-        "values": texts,
+        "values": [number(value, digits) for value in values],
         "at": x.round(4).tolist(),
         "apart": apart,
     }

@@ -1,10 +1,13 @@
 """The live panel: sliders and a Train button around a function that the page shows."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from d2lutils.arguments import check_callable, check_flag, check_sequence, shown
 from d2lutils.panel.run import SLIDERS
-from d2lutils.panel.widgets import Panel
+from d2lutils.panel.widgets import NoPanel, Panel
 
 __all__ = ["Panel", "panel"]
 
@@ -30,35 +33,39 @@ def panel(setup: Callable, *, num_epochs=20, log_loss: bool = False, **settings)
     -------
     Panel
         One run goes on at a time: a run in another panel, or a new panel, stops it. A cell that
-        draws random numbers meanwhile takes them from the run's stream.
+        draws random numbers meanwhile takes them from the run's stream. Where ipywidgets is
+        missing, what is shown instead says how to install it.
 
     Raises
     ------
     TypeError, ValueError
         If a setting is unknown, holds no sensible value, or is no parameter of `setup`.
     """
-    if not callable(setup):
-        raise TypeError(f"setup={setup!r} cannot be called: give a function of the settings")
+    check_callable("setup", setup, "a function of the settings")
+    log_loss = check_flag("log_loss", log_loss)
     stops = {name: _check_stops(name, value) for name, value in settings.items()}
     stops["num_epochs"] = _check_stops("num_epochs", num_epochs)
-    parameters = inspect.signature(setup)
-    given = {k: v for k, v in stops.items() if k in parameters.parameters or k != "num_epochs"}
     try:
-        parameters.bind(**given)
-    except TypeError as error:
+        parameters = inspect.signature(setup)
+        taken = [name for name in stops if name != "num_epochs" or name in parameters.parameters]
+        parameters.bind(**dict.fromkeys(taken))
+    except (TypeError, ValueError) as error:  # the latter where there is no signature
         raise TypeError(f"the sliders do not fit the parameters of setup: {error}") from None
-    return Panel(setup, stops, log_loss)
+    try:
+        import ipywidgets  # noqa: F401  (the rest of d2lutils works without)
+    except ImportError:
+        return NoPanel()
+    return Panel(setup, taken, stops, log_loss)
 
 
 def _check_stops(name: str, value: object) -> tuple[list, object]:
     """Return where a slider stops, in order, and where it starts."""
     if name not in SLIDERS:
-        raise TypeError(f"{name}={value!r} has no slider: there are {', '.join(SLIDERS)}")
+        raise TypeError(f"{name}={shown(value)} has no slider: there are {', '.join(SLIDERS)}")
     _, check, stops = SLIDERS[name]
-    if not isinstance(value, (list, tuple)):
+    if isinstance(value, (str, bytes)) or (not isinstance(value, Sequence) and np.ndim(value) == 0):
         value = check(name, value)
         return sorted({value, *stops}), value
-    if not value:
-        raise ValueError(f"{name} is empty: give at least one value")
-    stops = [check(f"{name}[{i}]", stop) for i, stop in enumerate(value)]
+    values = check_sequence(name, value, "[0, 1]", least=1, most=1000)
+    stops = [check(f"{name}[{i}]", stop) for i, stop in enumerate(values)]
     return sorted(set(stops)), stops[0]

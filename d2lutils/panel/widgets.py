@@ -2,7 +2,6 @@
 
 import copy
 import html
-import inspect
 import math
 import threading
 import time
@@ -14,9 +13,19 @@ from d2lutils.plotting import PALETTE
 from d2lutils.training import History, epochs
 from d2lutils.words import Text, error_text, number
 
-_OFFLINE = Text(  # what a page without a kernel shows
-    "This panel trains networks: run this page in Jupyter or Colab.",
-    "此处的训练面板可以现场训练网络：请在 Jupyter 或 Colab 中运行本页。",
+_OFFLINE = Text(  # what a page without a kernel shows, and Jupyter if it cannot draw widgets
+    "This panel trains networks: run this page in Jupyter or Colab. If you are there already,"
+    " install ipywidgets where Jupyter itself is installed (pip install ipywidgets), start Jupyter"
+    " again, and run this cell.",
+    "此处的训练面板可以现场训练网络：请在 Jupyter 或 Colab 中运行本页。如果已经在其中运行，"
+    "请在 Jupyter 所在的环境中安装 ipywidgets（pip install ipywidgets），重启 Jupyter，"
+    "再运行这个单元格。",
+)
+_MISSING = Text(
+    "The panel needs ipywidgets, which this kernel does not have: run %pip install ipywidgets in a"
+    " cell, restart the kernel, and run this page again.",
+    "训练面板需要 ipywidgets，而当前内核中没有安装：请在单元格中运行 %pip install ipywidgets，"
+    "重启内核，再运行本页。",
 )
 _TRAIN, _STOP, _CLEAR = Text("Train", "训练"), Text("Stop", "停止"), Text("Clear", "清除")
 _CHOOSE = Text("Choose, then press Train.", "选好设置，然后按“训练”。")
@@ -48,20 +57,21 @@ class _Batches:
             yield batch
 
 
-def _histories(setup: Callable, settings: dict, stop: threading.Event) -> Iterator[History]:
+def _histories(
+    setup: Callable, settings: dict, num_epochs: int, stop: threading.Event
+) -> Iterator[History]:
     """Train as the settings say, and yield the history after each epoch."""
-    settings = dict(settings)
-    num_epochs = settings["num_epochs"]
-    if "num_epochs" not in inspect.signature(setup).parameters:
-        del settings["num_epochs"]
     parts = setup(**settings)
     if not isinstance(parts, (tuple, list)) or len(parts) not in (5, 6):
         raise TypeError(
             "setup must return net, train_iter, valid_iter, loss, optimizer, and a scheduler if any"
         )
     net, train_iter, valid_iter, loss, optimizer, *scheduler = parts
-    train_iter = _Batches(train_iter, stop)
-    valid_iter = None if valid_iter is None else _Batches(valid_iter, stop)
+    # What is nothing to iterate over goes on as it is, to be named.
+    train_iter, valid_iter = (
+        _Batches(batches, stop) if hasattr(batches, "__iter__") else batches
+        for batches in (train_iter, valid_iter)
+    )
     scheduler = scheduler[0] if scheduler else None
     return epochs(net, train_iter, valid_iter, loss, optimizer, num_epochs, scheduler=scheduler)
 
@@ -77,6 +87,16 @@ def _slider(name: str, stops: list, start: object) -> dict:
     }
 
 
+class NoPanel:
+    """What `panel` returns where ipywidgets is missing: it says what to install."""
+
+    def __repr__(self) -> str:
+        return str(_MISSING)
+
+    def _repr_html_(self) -> str:
+        return f'<p class="d2l-panel">{_MISSING.html()}</p>'
+
+
 class Panel:
     """What `panel` returns: widgets that start, show and stop runs.
 
@@ -90,9 +110,10 @@ class Panel:
 
     _latest = None  # of all panels, the one that started a run last
 
-    def __init__(self, setup: Callable, sliders: dict, log_loss: bool):
+    def __init__(self, setup: Callable, taken: list[str], sliders: dict, log_loss: bool):
         import ipywidgets as widgets  # here, since the rest of d2lutils works without
 
+        self._taken = taken  # of the settings, by setup
         self.runs = []  # the latest seven at most, one for each colour
         self.error, self.thread = None, None
         self._setup, self._log_loss, self._count = setup, log_loss, 0
@@ -165,12 +186,14 @@ class Panel:
                 before.join()  # two runs at once would share one stream of random numbers
             if stop.is_set():
                 return
-            for history in _histories(self._setup, run.settings, stop):
+            settings = {name: run.settings[name] for name in self._taken}
+            num_epochs = run.settings["num_epochs"]
+            for history in _histories(self._setup, settings, num_epochs, stop):
                 with self._lock:
                     if stop.is_set():
                         return
                     run.history = copy.deepcopy(history)  # the next epoch may not be finished
-                    of = {"epoch": len(history), "epochs": run.settings["num_epochs"]}
+                    of = {"epoch": len(history), "epochs": num_epochs}
                     if of["epoch"] == of["epochs"]:
                         self._finish(run, "done")
                     elif time.monotonic() - self._shown > REDRAW:

@@ -2,23 +2,34 @@
 
 import itertools
 import math
-import os
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from d2lutils.arguments import check_choice, check_int, check_number, check_seed
-from d2lutils.data import default_device
+from d2lutils.arguments import (
+    check_choice,
+    check_flag,
+    check_int,
+    check_number,
+    check_seed,
+    check_sequence,
+    shown,
+)
+from d2lutils.device import check_device
+from d2lutils.memory import check_memory
 from d2lutils.progress import bar_of_epochs, shows_bars
+from d2lutils.state import usual_state
 from d2lutils.sweeps import memo
 from d2lutils.sweeps.network import check_hidden, check_init, check_p
 from d2lutils.sweeps.stack import bin_edges, train_stack
 
+MOST = 100_000  # networks in a sweep: days of work
 # Networks trained at once. On the CPU a dozen keep their weights near the core; a GPU wants many.
 AT_ONCE = {"cpu": 13, "cuda": 256, "mps": 64}
 
 
+@usual_state()
 def sweep(
     lam: Sequence[float] = (0.0,),
     p: Sequence[float | Sequence[float]] = (0.0,),
@@ -43,7 +54,7 @@ def sweep(
 
     Networks train side by side. All settings of one seed start from the same weights, see the
     same batches and share the random draws of dropout: their differences are paired. Interrupted
-    from the keyboard, it returns what is finished.
+    from the keyboard, it returns what is finished; so does the ``result`` of any error.
 
     Parameters
     ----------
@@ -103,10 +114,12 @@ def sweep(
     MemoryError
         If it cannot fit into memory, before anything is trained (Linux and CUDA).
     """
+    valid_size = check_int("valid_size", valid_size, low=1, high=59_999)
+    rest, why = 60_000 - valid_size, f" (60,000 images less valid_size={valid_size})"
     settings = {
         "hidden": list(check_hidden(hidden)),
-        "train_size": check_int("train_size", train_size, low=1, high=60_000),
-        "valid_size": check_int("valid_size", valid_size, low=1, high=59_999),
+        "train_size": check_int("train_size", train_size, 1, rest, why),
+        "valid_size": valid_size,
         "num_epochs": check_int("num_epochs", num_epochs, low=1),
         "batch_size": check_int("batch_size", batch_size, low=1),
         "lr": check_number("lr", lr, low=0),
@@ -116,45 +129,48 @@ def sweep(
         "schedule": check_choice("schedule", schedule, ("linear", "constant")),
         "init": check_init(init),
     }
-    if optimizer == "adam" and momentum:
-        raise ValueError(f"momentum={momentum!r} belongs to optimizer='sgd'; give 0 with 'adam'")
+    if optimizer == "adam" and settings["momentum"]:
+        message = f"momentum={shown(momentum)} belongs to optimizer='sgd'; give 0 with 'adam'"
+        raise ValueError(message)
+    device, progress = check_device(device), check_flag("progress", progress)
     dims, ps = _check_axes(lam, p, label_noise, seeds, len(settings["hidden"]))
-    device = torch.device(device or default_device())
-    result, chunks = _empty(dims, settings), _chunks(dims, ps, len(hidden), device)
+    result = _empty(dims, settings)
+    chunks = _chunks(dims, ps, len(settings["hidden"]), device)
     kept = memo.path_of(dims, ps, settings, device.type)
     if not memo.read(kept, result):
         num_seeds = 1 if device.type == "cpu" else len(dims["seed"])
         _check_memory(max(map(len, chunks)), num_seeds, settings, device)
-        if _train(chunks, settings, device, result, progress):
-            memo.write(kept, result)
+        _train(chunks, settings, device, result, progress, kept)
     return result
 
 
 def _check_axes(lam, p, label_noise, seeds, num_hidden: int) -> tuple[dict[str, list], list]:
     """Return the dimensions of the grid with their values, and the values of each p in them."""
     if not isinstance(seeds, Sequence) and np.ndim(seeds) == 0:
-        seeds = range(check_int("seeds", seeds, low=1))
+        seeds = range(check_int("seeds", seeds, low=1, high=MOST, why=", or a list of seeds"))
     checks = {
         "lam": (lam, lambda name, value: check_number(name, value, low=0)),
-        "p": (p, lambda name, value: check_p(value, num_hidden)),
+        "p": (p, lambda name, value: check_p(name, value, num_hidden)),
         "label_noise": (label_noise, lambda name, value: check_number(name, value, 0, 1)),
-        "seeds": (seeds, lambda name, value: check_seed(value)),
+        "seeds": (seeds, lambda name, value: check_seed(value, name)),
     }
     axes = {}
-    for name, (values, check) in checks.items():
-        values = values.tolist() if hasattr(values, "tolist") else values
-        if isinstance(values, str) or not isinstance(values, Sequence):
-            raise TypeError(f"{name}={values!r} must be a sequence, such as [{values!r}]")
-        axes[name] = [check(f"{name}[{i}]", value) for i, value in enumerate(values)]
-        if not axes[name]:
-            raise ValueError(f"{name}={values!r} is empty; give at least one value")
+    for name, (values, _) in checks.items():
+        axes[name] = check_sequence(name, values, "[0, 1]", least=1, most=MOST)
+    if (num := math.prod(map(len, axes.values()))) > MOST:
+        raise ValueError(
+            f"lam, p, label_noise and seeds make {num:,} networks: give fewer values, which make"
+            f" {MOST:,} at most"
+        )
+    for name, (_, check) in checks.items():
+        axes[name] = [check(f"{name}[{i}]", value) for i, value in enumerate(axes[name])]
     names, ps = ["p"], [(p,) for p in axes["p"]]
     if any(isinstance(p, tuple) for p in axes["p"]):
         names = [f"p{layer}" for layer in range(1, num_hidden + 1)]
         ps = [p if isinstance(p, tuple) else (p,) * num_hidden for p in axes["p"]]
     for name, values in {**axes, "p": ps}.items():
         if len(set(values)) < len(values):
-            raise ValueError(f"{name}={axes[name]!r} holds a value twice; give each once")
+            raise ValueError(f"{name}={shown(axes[name])} holds a value twice; give each once")
     dims = {"lam": axes["lam"]}
     dims |= {name: list(dict.fromkeys(p[i] for p in ps)) for i, name in enumerate(names)}
     return dims | {"label_noise": axes["label_noise"], "seed": axes["seeds"]}, ps
@@ -167,6 +183,9 @@ def _empty(dims: dict[str, list], settings: dict):
     edges, epochs = bin_edges(settings), range(1, settings["num_epochs"] + 1)
     coords = dims | {"epoch": epochs, "layer": range(1, len(edges) + 1)}
     sizes = {dim: len(values) for dim, values in coords.items()} | {"bin": edges.shape[1] - 1}
+    num = math.prod(len(values) for values in dims.values())
+    need = 4 * num * (4 * len(epochs) + (sizes["bin"] + 1) * len(edges) + 200)
+    check_memory(need, f"the results of {num:,} networks", "num_epochs, or fewer settings")
 
     def empty(*more, fill=np.nan, dtype=np.float32):
         return (*dims, *more), np.full([sizes[dim] for dim in (*dims, *more)], fill, dtype)
@@ -185,21 +204,22 @@ def _chunks(dims: dict[str, list], ps: list, num_hidden: int, device: torch.devi
     """Return what trains together: each network's λ, p, noise and seed, and its place."""
     # A GPU trains all seeds at once; on the CPU those of one seed can share their images.
     groups = [[seed] for seed in dims["seed"]] if device.type == "cpu" else [dims["seed"]]
+    places = [{value: i for i, value in enumerate(values)} for values in dims.values()]
     chunks = []
     for seeds in groups:
         networks = []
         for point in itertools.product(dims["lam"], ps, dims["label_noise"], seeds):
             lam, p, *rest = point
-            along = zip(dims.values(), (lam, *p, *rest), strict=True)
+            along = zip(places, (lam, *p, *rest), strict=True)
             of_layers = p * num_hidden if "p" in dims else p
-            networks.append(((lam, of_layers, *rest), [axis.index(x) for axis, x in along]))
+            networks.append(((lam, of_layers, *rest), [place[x] for place, x in along]))
         num = math.ceil(len(networks) / AT_ONCE.get(device.type, 13))
         chunks += [networks[i::num] for i in range(num)]
     return chunks
 
 
-def _train(chunks, settings, device, result, progress) -> bool:
-    """Train chunk by chunk into the Dataset; return whether all came to their end."""
+def _train(chunks, settings, device, result, progress, kept) -> None:
+    """Train chunk by chunk into the Dataset, and keep it once it is whole."""
     num = sum(map(len, chunks))
     bar = bar_of_epochs(None, num * settings["num_epochs"], shown=progress and shows_bars())
     try:
@@ -210,11 +230,13 @@ def _train(chunks, settings, device, result, progress) -> bool:
                 for name, values in train_stack(points, settings, device, bar.update).items():
                     result[name].values[where] = values
                 result.finished.values[where] = True
+        memo.write(kept, result)
     except KeyboardInterrupt:
         finished = int(result.finished.sum())
         print(f"Interrupted: {finished} of {num} networks are finished, and returned.")
-        return False
-    return True
+    except Exception as error:
+        error.result = result
+        raise
 
 
 def _check_memory(num: int, num_seeds: int, settings: dict, device: torch.device) -> None:
@@ -226,14 +248,4 @@ def _check_memory(num: int, num_seeds: int, settings: dict, device: torch.device
     activations = 4 * sum(widths) * batch_size
     images = settings["train_size"] + settings["valid_size"] + 10_000  # 784 bytes and a label each
     need = 4 * num * (copies * weights + activations) + 800 * images * num_seeds
-    free = math.inf
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    elif os.path.exists("/proc/meminfo"):
-        with open("/proc/meminfo", encoding="utf-8") as lines:
-            free = next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
-    if need > free:
-        raise MemoryError(
-            f"{num} networks at once need about {need / 2**30:.1f} GiB, and {device} has"
-            f" {free / 2**30:.1f} GiB free; give a smaller hidden or batch_size"
-        )
+    check_memory(need, f"{num} networks at once", "hidden or batch_size", device)

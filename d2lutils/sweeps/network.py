@@ -4,10 +4,20 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
-from d2lutils.arguments import check_choice, check_int, check_number, check_seed
+from d2lutils.arguments import (
+    check_choice,
+    check_int,
+    check_number,
+    check_seed,
+    check_sequence,
+    shown,
+)
+from d2lutils.memory import check_memory
+from d2lutils.state import usual_state
 
 
 def mlp(
@@ -38,24 +48,36 @@ def mlp(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not what it must be.
+    TypeError, ValueError, MemoryError
+        If an argument is not what it must be, or the layers do not fit into memory.
     """
     hidden, init = check_hidden(hidden), check_init(init)
-    p = check_p(p, len(hidden))
+    p = check_p("p", p, len(hidden))
     probabilities = p if isinstance(p, tuple) else (p,) * len(hidden)
+    shapes = list(itertools.pairwise((784, *hidden, 10)))
+    check_memory(8 * sum(a * b for a, b in shapes), "these layers", "hidden")
+    # A stream of its own, since threads share the global one.
+    generator = torch.Generator("cpu").manual_seed(check_seed(seed))
     layers = [nn.Flatten()]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(check_seed(seed))
-        for fan_in, fan_out in itertools.pairwise((784, *hidden, 10)):
-            linear = nn.Linear(fan_in, fan_out)
-            if init != "default":
-                nn.init.zeros_(linear.bias)
-                nn.init.normal_(linear.weight, std=start_std(init, fan_in))
-            layers += [linear, nn.ReLU(), nn.Dropout(0.0)]
+    with usual_state():
+        for shape in shapes:
+            layers += [_linear(*shape, init, generator), nn.ReLU(), nn.Dropout(0.0)]
     for layer, probability in zip(layers[3::3], probabilities, strict=False):
         layer.p = probability
-    return nn.Sequential(*layers[:-2])  # no ReLU and no dropout after the last layer
+    # No ReLU and no dropout after the last layer.
+    return nn.Sequential(*layers[:-2]).to(torch.get_default_dtype())
+
+
+def _linear(fan_in: int, fan_out: int, init: str | float, generator: torch.Generator) -> nn.Linear:
+    """Return a layer as nn.Linear draws it, or with the weights of `init` drawn after that."""
+    linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, device="cpu")
+    nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=generator)
+    bound = 1 / math.sqrt(fan_in)
+    nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+    if init != "default":
+        nn.init.zeros_(linear.bias)
+        nn.init.normal_(linear.weight, std=start_std(init, fan_in), generator=generator)
+    return linear
 
 
 def start_std(init: str | float, fan_in: int) -> float:
@@ -68,20 +90,20 @@ def start_std(init: str | float, fan_in: int) -> float:
 
 def check_hidden(hidden: object) -> tuple[int, ...]:
     """Return the widths of the hidden layers, or raise with one clear sentence."""
-    if isinstance(hidden, (int, str)) or not isinstance(hidden, Sequence):
-        raise TypeError(f"hidden={hidden!r} must be a sequence of widths, such as (256, 256)")
-    return tuple(check_int(f"hidden[{i}]", width, low=1) for i, width in enumerate(hidden))
+    widths = check_sequence("hidden", hidden, "(256, 256)", most=100)
+    return tuple(check_int(f"hidden[{i}]", width, low=1) for i, width in enumerate(widths))
 
 
-def check_p(p: object, num_hidden: int) -> float | tuple[float, ...]:
+def check_p(name: str, p: object, num_hidden: int) -> float | tuple[float, ...]:
     """Return one probability for all hidden layers, or for each, or raise."""
-    if not isinstance(p, Sequence) or isinstance(p, str):
-        return check_number("p", p, low=0, high=1)
-    if len(p) != num_hidden:
+    if isinstance(p, str) or not isinstance(p, Sequence) and np.ndim(p) == 0:
+        return check_number(name, p, low=0, high=1)
+    ps = check_sequence(name, p, "[0.2, 0.5]")
+    if len(ps) != num_hidden:
         raise ValueError(
-            f"p={p!r} has {len(p)} entries for {num_hidden} hidden layers; give one each"
+            f"{name}={shown(p)} has {len(ps)} entries for {num_hidden} hidden layers: give one each"
         )
-    return tuple(check_number(f"p[{i}]", value, low=0, high=1) for i, value in enumerate(p))
+    return tuple(check_number(f"{name}[{i}]", value, low=0, high=1) for i, value in enumerate(ps))
 
 
 def check_init(init: object) -> str | float:
@@ -89,5 +111,5 @@ def check_init(init: object) -> str | float:
     if isinstance(init, str):
         return check_choice("init", init, ("he", "default"))
     if check_number("init", init, low=0) == 0:
-        raise ValueError(f"init={init!r} would start all weights at 0; give a positive number")
+        raise ValueError(f"init={shown(init)} would start all weights at 0; give a positive number")
     return float(init)

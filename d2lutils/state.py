@@ -1,0 +1,36 @@
+"""PyTorch's global settings, which a user may have changed: put aside, and left as they were."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has none of the threads that torch would wait for, for good; one is enough
+    # where several processes work, and torch's own DataLoader does the same.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+@contextlib.contextmanager
+def on_cpu() -> Iterator[None]:
+    """Make new tensors on the CPU, whatever the default device is."""
+    with torch.device("cpu"):
+        yield
+
+
+@contextlib.contextmanager
+def usual_state() -> Iterator[None]:
+    """Compute in float32, with gradients, without autocast, whatever the caller has chosen."""
+    dtype = torch.get_default_dtype()
+    with contextlib.ExitStack() as stack:
+        stack.callback(torch.set_default_dtype, dtype)
+        torch.set_default_dtype(torch.float32)
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for device in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":  # a mode costs time at each call of torch
+            stack.enter_context(torch.device("cpu"))
+        yield
