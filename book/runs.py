@@ -27,7 +27,6 @@ CACHE = BUILD / ".jupyter_cache"  # where `jupyter-book build .` looks as well
 WORDS = {
     **{"d2lutils/explorer": "explorer?", "d2lutils/panel": "panel", "d2lutils/checks": "checks?"},
     "d2lutils/beat_dropout.json": "beat_dropout",
-    "d2lutils/unpack.py": "(?!)",  # none
 }
 EXERCISES = "d2lexercises"
 CHECK = re.compile(r"\b(?:check|grade)\(")

@@ -2,7 +2,7 @@
 
 The first cell carries d2lutils as a wheel, unpacks it into a folder of its own, from which the
 notebook then imports it, and installs what it needs besides where that is missing: in Colab, or in
-an empty folder (`d2lutils/unpack.py`). Exercises come as the student version.
+an empty folder (`unpack.py`, which goes into the wheel). Exercises come as the student version.
 """
 
 import base64
@@ -72,11 +72,12 @@ def build_wheel(folder: Path) -> Path:
 
 def packed_files(patterns: list[str]) -> dict[str, bytes]:
     """Return what the wheel holds of d2lutils and of the exercises, by the names there."""
-    return {
+    files = {
         path.relative_to(ROOT).as_posix(): path.read_bytes()
         for path in module_files()
         if any(path.match(pattern) for pattern in patterns)
     }
+    return {**files, "d2lutils/unpack.py": Path(__file__).with_name("unpack.py").read_bytes()}
 
 
 def metadata(project: dict) -> str:

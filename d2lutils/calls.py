@@ -103,7 +103,7 @@ def call(name: str, function: Callable, **arguments: object) -> object:
         values = ", ".join(f"{key}={shown(value)}" for key, value in arguments.items())
         where = f" where {values}" if values else ""
         words = " ".join(error_text(error).split())
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in words:
+        if isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in words:
             kind, words = MemoryError, "there is not enough memory: give a smaller batch or network"
         raise kind(f"{name}({', '.join(arguments)}) failed{where}: {words}") from error
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import torch
 
+from d2lutils.device import default_device
+
 if hasattr(os, "register_at_fork"):
     # A forked process has none of the threads that torch would wait for, for good; one is enough
     # where several processes work, and torch's own DataLoader does the same.
@@ -28,9 +30,9 @@ def usual_state() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        for device in ("cpu", "cuda", "mps"):
-            if torch.is_autocast_enabled(device):
+        for device in ("cpu", default_device().type):
+            with contextlib.suppress(RuntimeError):  # an older torch knows no autocast on MPS
                 stack.enter_context(torch.autocast(device, enabled=False))
-        if torch.get_default_device().type != "cpu":  # a mode costs time at each call of torch
+        if torch.empty(0).device.type != "cpu":  # a mode costs time at each call of torch
             stack.enter_context(torch.device("cpu"))
         yield

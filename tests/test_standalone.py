@@ -19,7 +19,7 @@ import book.standalone as standalone_module
 from book import runs
 from book.pages import BOOK, NOTEBOOKS
 from book.standalone import build_wheel, standalone
-from d2lutils.unpack import unpacked
+from book.unpack import unpacked
 
 COLAB = ["ipywidgets==7.7.1", "ipython==7.34", "ipykernel==6.17"]
 EDITIONS = BOOK.parent

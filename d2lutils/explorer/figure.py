@@ -154,7 +154,6 @@ def axis(key: str, label: str | None, values: list[float]) -> dict:
         x = left + (1 - left) * (x - x[0]) / (x[-1] - x[0])
         x[0] = 0.0
     else:
-        x = x / 2  # the difference of huge numbers is a number, too
         x = (x - x[0]) / (x[-1] - x[0])
     # As many digits as tell the values apart.
     enough = (d for d in range(6, 17) if len({number(x, d) for x in values}) == len(values))
