@@ -73,7 +73,9 @@ def confinement(folder: str) -> list[str]:
     return [
         # What starts bubblewrap has no more in its environment than what runs inside.
         *("env", "-i", *(f"{name}={value}" for name, value in environment.items() if value)),
-        *("timeout", "--signal=KILL", str(SECONDS), "prlimit", f"--fsize={FILE_BYTES}"),
+        # It ends with whoever started it, also if that is killed.
+        *("setpriv", "--pdeathsig", "KILL", "timeout", "--signal=KILL", str(SECONDS)),
+        *("prlimit", f"--fsize={FILE_BYTES}"),
         *(
             shutil.which("bwrap"),
             "--unshare-all",
@@ -133,6 +135,11 @@ class ConfinedKernelManager(AsyncKernelManager):
         super().__init__(transport="ipc", connection_file=f"{self._folder}/kernel.json", **settings)
         # Not TemporaryDirectory, which in older Pythons changes what links lead to.
         weakref.finalize(self, shutil.rmtree, closed, ignore_errors=True)
+
+    async def start_kernel(self, **settings):
+        """Start the kernel; what it writes past the cells' output goes nowhere."""
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        await super().start_kernel(**settings, **nowhere)
 
     def format_kernel_cmd(self, extra_arguments=None):
         """Return the command that starts the kernel."""

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader import preprocessors as pp
+from nbgrader.apps import api, autogradeapp
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-import confined  # noqa: E402  (it lies beside this file)
+import confined  # noqa: E402  (these lie beside this file)
+import grading  # noqa: E402
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 
@@ -23,7 +25,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 if "autograde" in sys.argv and not confined.trusted() and confined.refusal():
     sys.exit(confined.refusal())
 c.Autograde.autograde_preprocessors = [
-    *(confined.Execute, pp.IgnorePattern, ClearMetadataPreprocessor, pp.LimitOutput),
+    *(grading.Execute, pp.IgnorePattern, ClearMetadataPreprocessor, pp.LimitOutput),
     *(pp.SaveAutoGrades, pp.AssignLatePenalties, pp.CheckCellMetadata),
 ]
 c.Execute.kernel_name = "python3"
@@ -33,23 +35,15 @@ c.LimitOutput.max_lines = 200
 c.LimitOutput.max_traceback = 50
 
 
-class PutBackCells(pp.OverwriteCells):
-    """nbgrader's own, which gives up a whole sheet if a test and what is before it are deleted."""
+c.Execute.skip_cells_with_tag = ""  # no tag of a cell decides whether it runs
 
-    def add_missing_grade_cells(self, nb, resources):
-        """Put test cells back up to one whose solution is gone as well: those give 0 points."""
-        try:
-            return super().add_missing_grade_cells(nb, resources)
-        except KeyError:
-            self.log.warning("A solution was deleted with its test: tests from there on stay out.")
-            return nb, resources
-
-
-c.OverwriteCells.add_missing_cells = True  # a deleted test cell comes back, and is run
+# nbgrader has no option for the class that grades.
+autogradeapp.Autograde = api.Autograde = grading.Autograde
 c.Autograde.sanitize_preprocessors = [
-    *(pp.ClearOutput, pp.DeduplicateIds, pp.OverwriteKernelspec, PutBackCells),
-    pp.CheckCellMetadata,
+    *(pp.ClearOutput, pp.OverwriteKernelspec, pp.OverwriteCells, pp.CheckCellMetadata),
 ]
+c.ExportApp.plugin_class = grading.Export
+c.HTMLExporter.sanitize_html = True  # no script of a learner's runs where feedback is read
 
 # A body that is `...` runs: it returns None, and the check says so.
 c.ClearSolutions.code_stub = {"python": "..."}
