@@ -34,10 +34,13 @@ SYSTEM = (
     *("/usr", "/bin", "/lib", "/lib64", "/sys/devices/system/cpu"),
     *("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime"),
 )
-# The sheet's folder comes last on the path, so that no file handed in takes a library's place.
+# The sheet's folder comes last on the path, so that no file handed in takes a library's place; and
+# quit(), which ends a session at a keyboard, does not end the rest of the sheet.
 KERNEL = (
     "import sys; sys.path = [*filter(None, sys.path), '']; "
-    "from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
+    "from ipykernel.kernelapp import launch_new_instance; "
+    "from ipykernel.zmqshell import ZMQInteractiveShell as shell; "
+    "shell.ask_exit = lambda self: None; launch_new_instance()"
 )
 UNCONFINED = "D2L_GRADE_UNCONFINED"
 TRUST = f"if you trust every submission, set {UNCONFINED}=yes"

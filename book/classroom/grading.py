@@ -1,26 +1,22 @@
 """How a class is graded: each sheet by itself, several at a time, and none stops the others.
 
 `nbgrader autograde` runs once for each learner, in a process of its own. That rebuilds what was
-handed in (`handed_in.py`), executes it confined (`confined.py`), and takes the verdict. What is to
-be told about a sheet is kept in `notes/` and stands in grades.csv.
+handed in (`handed_in.py`), executes it confined (`confined.py`), and takes the verdict
+(`verdict.py`). What is to be told about a sheet is kept in `notes/` and stands in grades.csv.
 """
 
 import csv
 import hashlib
 import json
 import os
-import random
-import re
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import confined
-import nbformat
 from handed_in import NotGradable, Release, place_of, stage
 from nbgrader import converters
 from nbgrader.api import Gradebook, MissingEntry
@@ -28,151 +24,12 @@ from nbgrader.apps import AutogradeApp
 from nbgrader.converters.base import NbGraderException
 from nbgrader.plugins import ExportPlugin
 
-from d2lutils.checks import load
 from d2lutils.files import write_whole
 from d2lutils.words import Text
 
 HERE = Path(__file__).resolve().parent
 STUDENT = "D2L_GRADE_STUDENT"  # whom this process grades
-RESTARTS = 5  # cells of one sheet that may end its kernel
-CALL = re.compile(r'^grade\("([\w.]+)", (\w+)\)', re.MULTILINE)
 NOT_GRADED = Text("NOT GRADED: {why}", "未评分：{why}")
-
-
-# The verdict --------------------------------------------------------------------------------------
-
-
-class Execute(confined.Execute):
-    """Executes a sheet and decides which tests hold.
-
-    A cell that ends the kernel, or cannot be stopped, is left out when the sheet runs anew. A test
-    runs wherever its answer stands, until it holds. Controls, which must come out as they should,
-    tell whether the sheet changed what grades it.
-    """
-
-    def preprocess(self, nb, resources):
-        """Execute a notebook, and keep of its tests what nbgrader needs."""
-        _fill_in(nb)
-        self.left_out, started = {}, time.monotonic()
-        while True:
-            self.running, self.held, self.failed = None, set(), set()
-            try:
-                nb, resources = super().preprocess(nb, resources)
-                break
-            except Exception as error:
-                over = time.monotonic() - started > confined.SECONDS
-                if self.running is None or over or len(self.left_out) == RESTARTS:
-                    raise
-                self.log.warning("Cell %s ends or blocks the kernel: %s", self.running, error)
-                self.left_out[self.running] = type(error).__name__
-        self._expect_controls(nb)
-        _keep_verdicts(nb, self.held)
-        return nb, resources
-
-    def preprocess_cell(self, cell, resources, index):
-        """Execute a cell, but none that is left out, and no test that has held already."""
-        test = cell.metadata.get("d2l", {}).get("test")
-        if index in self.left_out:
-            text = _ended(self.left_out[index], self.nb)
-            cell.outputs = [nbformat.v4.new_output(
-                "error", ename=self.left_out[index], evalue=text, traceback=[text]
-            )]  # fmt: skip
-            self.failed.add(index)
-        elif test not in self.held:
-            self.running = index
-            cell, resources = super().preprocess_cell(cell, resources, index)
-            self.running = None
-            if any(out.output_type == "error" for out in cell.get("outputs", ())):
-                self.failed.add(index)
-            elif test and index not in self.failed:
-                self.held.add(test)
-        return cell, resources
-
-    def on_cell_executed(self, *, cell_index, execute_reply, **more):
-        """Note a reply that is not fine: an error may put out nothing."""
-        if execute_reply["content"].get("status") != "ok":
-            self.failed.add(cell_index)
-        super().on_cell_executed(cell_index=cell_index, execute_reply=execute_reply, **more)
-
-    def _expect_controls(self, nb):
-        """Raise unless wrong answers were refused, and a right one accepted."""
-        for index, cell in enumerate(nb.cells):
-            control = cell.metadata.get("d2l", {}).get("control")
-            if control == "wrong" and index not in self.failed:
-                raise NotGradable(
-                    "while it ran, a wrong answer was taken for right ({name}): it changes what "
-                    "grades it. Read it.",
-                    "运行这份作业时，一个错误的答案被判为正确（{name}）：它改动了评分程序。请仔细阅读。",
-                    name=cell.metadata.d2l.name,
-                )
-            if control == "right" and index in self.failed and index not in self.left_out:
-                raise NotGradable(
-                    "while it ran, a right answer was refused ({name}): it changes what grades it. "
-                    "Read it.",
-                    "运行这份作业时，一个正确的答案被判为错误（{name}）：它改动了评分程序。请仔细阅读。",
-                    name=cell.metadata.d2l.name,
-                )
-
-
-def _fill_in(nb):
-    """Give each place of a test its source, and put controls beside."""
-    sources = {
-        cell.metadata.d2l.test: cell.source
-        for cell in nb.cells
-        if "test" in cell.metadata.get("d2l", {}) and "nbgrader" in cell.metadata
-    }
-    cells = []
-    for cell in nb.cells:
-        cells.append(cell)
-        test = cell.metadata.get("d2l", {}).get("test")
-        if test:
-            cell.source = sources[test]
-        if test and "nbgrader" in cell.metadata:
-            cells += _controls(cell.source, "wrong", "lambda *given, **named: None")
-    right = []
-    for source in sources.values():
-        name = CALL.search(source)[1] if CALL.search(source) else ""
-        if name and load(name.partition(".")[0])[name].right:
-            chapter = name.partition(".")[0]
-            stored = f'__import__("d2lutils").checks.load("{chapter}")["{name}"].right'
-            right.append((source, "right", stored))
-    nb.cells = cells + (_controls(*random.choice(right)) if right else [])
-
-
-def _controls(source, kind, answer):
-    """Return a test of another answer, which reads like the test; none if that is another kind."""
-    called = CALL.search(source)
-    if not called:
-        return []
-    source = CALL.sub(lambda found: f'grade("{found[1]}", ({found[2]}, {answer})[1])', source)
-    if kind == "right":  # it stands whether or not the sheet has an answer
-        source = source.replace(f"({called[2]}, {answer})[1]", answer)
-    made = nbformat.v4.new_code_cell(source)
-    made.metadata = nbformat.from_dict({"d2l": {"control": kind, "name": called[1]}})
-    return [made]
-
-
-def _keep_verdicts(nb, held):
-    """Leave of the tests the graded ones, and of what those put out the error, if they failed."""
-    marks = [cell.metadata.get("d2l", {}) for cell in nb.cells]
-    pairs = [(cell, mark) for cell, mark in zip(nb.cells, marks, strict=True)]
-    nb.cells = [cell for cell, mark in pairs if not mark or "nbgrader" in cell.metadata]
-    for cell, mark in pairs:
-        if "test" in mark and "nbgrader" in cell.metadata:
-            outputs = [] if mark.test in held else cell.outputs
-            cell.outputs = [out for out in outputs if out.output_type == "error"]
-            if not cell.outputs and mark.test not in held:
-                text = "no verdict"
-                cell.outputs = [nbformat.v4.new_output("error", ename="Error", evalue=text)]
-
-
-def _ended(kind, nb):
-    """Say to the learner why a cell was left out."""
-    return Text(
-        "This cell ended the kernel, or could not be stopped ({kind}): the sheet was graded "
-        "without it.",
-        "这个单元格使内核终止，或者无法停下（{kind}）：评分时略过了它。",
-    ).format(kind=kind).to(nb.metadata.get("d2l", {}).get("language", "en"))  # fmt: skip
 
 
 # A class ------------------------------------------------------------------------------------------
@@ -192,6 +49,8 @@ class Autograde(converters.Autograde):
             )  # fmt: skip
             raise NbGraderException
         self.release = named[0]
+        if self.coursedir.db_url.startswith("sqlite") and "?" not in self.coursedir.db_url:
+            self.coursedir.db_url += "?timeout=60"  # seconds to wait while another sheet is entered
         if isinstance(self.parent, AutogradeApp) and STUDENT not in os.environ:
             self._grade_class()
         else:
@@ -201,9 +60,7 @@ class Autograde(converters.Autograde):
         """Grade each learner in a process, several at once; say what came of it."""
         sys.stdout.reconfigure(errors="backslashreplace")
         if os.geteuid() == 0:
-            print(
-                "You grade as root: whatever gets out of bubblewrap is root too. Use another user."
-            )
+            print("You grade as root: what got out of bubblewrap would be root. Use another user.")
         students = self._learners()
         cores = len(os.sched_getaffinity(0))
         jobs, missed, running = min(cores, len(students)), [], set()
@@ -212,11 +69,11 @@ class Autograde(converters.Autograde):
         try:
             futures = [pool.submit(_grade_apart, s, environment, running) for s in students]
             for future in as_completed(futures):
-                missed += self._report(*future.result())
+                missed += _report(self.release, self.coursedir.db_url, *future.result())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list(running):  # if the teacher stops it
-                process.terminate()
+                process.send_signal(signal.SIGINT)
         if missed:
             print(f"\nNot graded: {printable(', '.join(sorted(missed)))}.")
             raise NbGraderException
@@ -246,22 +103,6 @@ class Autograde(converters.Autograde):
 
     def _submitted(self):
         return Path(self.coursedir.root, self.coursedir.submitted_directory)
-
-    def _report(self, student, status, log):
-        """Print what came of a sheet; return its learner in a list if it was not graded."""
-        kept = read_notes(self.release.name, student)
-        if status and kept.get("graded", True):  # it ended before it could say why
-            kept = {"notes": [NOT_GRADED.to(self.release.language).format(why="see above")]}
-        points = ""
-        if kept.get("graded"):
-            with Gradebook(self.coursedir.db_url) as gradebook:
-                found = gradebook.find_submission(self.release.name, student)
-                points = f" {found.score:g} / {found.max_score:g}"
-        elif not kept.get("expected"):
-            print(printable(log), file=sys.stderr)
-        lines = [f"{student}:{points}", *(f"    {note}" for note in kept.get("notes", ()))]
-        print(printable("\n".join(lines)), flush=True)
-        return [] if kept.get("graded") else [student]
 
     def _grade_one(self, student):
         """Rebuild what a learner handed in, grade it, and keep what is to be told."""
@@ -295,7 +136,7 @@ class Autograde(converters.Autograde):
         language, expected = self.release.language, isinstance(problem, NotGradable)
         why = problem.text.to(language) if expected else f"{type(problem).__name__}: {problem}"
         why = NOT_GRADED.to(language).format(why=why[:500])
-        kept = {"graded": False, "expected": expected, "notes": [why]}
+        kept = {"graded": False, "expected": expected, "notes": [why], "sheet": ""}
         write_notes(self.release.name, student, kept)
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
             gradebook.update_or_create_student(student)
@@ -324,6 +165,23 @@ def _grade_apart(student, environment, running):
     finally:
         running.discard(process)
     return student, process.returncode, log
+
+
+def _report(release, db_url, student, status, log):
+    """Print what came of a sheet; return its learner in a list if it was not graded."""
+    kept = read_notes(release.name, student)
+    if status and kept.get("graded", True):  # it ended before it could say why
+        kept = {"notes": [NOT_GRADED.to(release.language).format(why="see above")]}
+    points = ""
+    if kept.get("graded"):
+        with Gradebook(db_url) as gradebook:
+            found = gradebook.find_submission(release.name, student)
+            points = f" {found.score:g} / {found.max_score:g}"
+    elif not kept.get("expected"):
+        print(printable(log), file=sys.stderr)
+    lines = [f"{student}:{points}", *(f"    {note}" for note in kept.get("notes", ()))]
+    print(printable("\n".join(lines)), flush=True)
+    return [] if kept.get("graded") else [student]
 
 
 def printable(text: str) -> str:

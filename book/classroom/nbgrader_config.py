@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import confined  # noqa: E402  (these lie beside this file)
 import grading  # noqa: E402
+import verdict  # noqa: E402
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 
@@ -25,12 +26,12 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 if "autograde" in sys.argv and not confined.trusted() and confined.refusal():
     sys.exit(confined.refusal())
 c.Autograde.autograde_preprocessors = [
-    *(grading.Execute, pp.IgnorePattern, ClearMetadataPreprocessor, pp.LimitOutput),
+    *(verdict.Execute, pp.IgnorePattern, ClearMetadataPreprocessor, pp.LimitOutput),
     *(pp.SaveAutoGrades, pp.AssignLatePenalties, pp.CheckCellMetadata),
 ]
 c.Execute.kernel_name = "python3"
 c.Execute.timeout = 120  # seconds for one cell; the longest takes about 15
-c.Execute.iopub_timeout = 60  # seconds in which the output of a stopped cell may still arrive
+c.Execute.iopub_timeout = 20  # seconds in which the output of a stopped cell may still arrive
 c.LimitOutput.max_lines = 200
 c.LimitOutput.max_traceback = 50
 
