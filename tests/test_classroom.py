@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import nbformat
@@ -161,6 +162,113 @@ def test_a_submission_reaches_nothing_but_its_sheet(bubblewrap, sheet, monkeypat
     assert seen.startswith("me /sheet") and "other" not in seen
     assert [Path(path).exists() and Path(path).read_bytes() for path in paths] == before
     assert (sheet / "sheet.ipynb").read_text(encoding="utf-8") == "me"
+
+
+PROBES = """
+import ctypes, os, signal, socket, subprocess
+libc, got = ctypes.CDLL(None, use_errno=True), []
+def attempt(what):
+    try:
+        got.append(what())
+    except OSError:
+        pass
+def changed(what, *args):
+    attempt(lambda: what({victim!r}, *args) or what)
+for what, args in [
+    (os.chmod, (0o777,)), (os.chown, (0, 0)), (os.utime, ((1, 1),)), (os.unlink, ()),
+    (os.setxattr, ("user.a", b"b")), (os.rename, ("/tmp/mine",)), (os.link, ("/tmp/mine",)),
+]:
+    changed(what, *args)
+def unix():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect({unix!r})
+        return "a socket of the teacher's"
+def abstract():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\\0" + {unix!r})
+        return "an abstract socket"
+def fast():
+    with socket.socket() as client:
+        return client.sendto(b"out", socket.MSG_FASTOPEN, {address!r})
+def several_paths():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262) as client:
+        return client.connect({address!r}) or "MPTCP"
+def datagram():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"out", {address!r})
+def raw():
+    return socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+for way in (unix, abstract, fast, several_paths, datagram, raw):
+    attempt(way)
+for path in ("/etc/shadow", "/dev/sda", "/dev/mem", "/proc/kcore"):
+    attempt(lambda: path if open(path, "rb").read(9) else None)
+if libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0: got.append("mounted")
+attempt(lambda: os.mknod("/tmp/sda", 0o60666, os.makedev(8, 0)) or "a disk")
+rights = [line for line in open("/proc/self/status") if line.startswith("CapEff")]
+signal.alarm(0)
+open("/dev/shm/left", "w").write("mine")
+subprocess.Popen(["setsid", "sleep", "{seconds}"])
+print([thing for thing in got if thing], rights[0].split()[1].strip("0"))
+"""
+
+
+def test_no_other_way_out_is_open(bubblewrap, sheet, tmp_path):
+    victim = tmp_path / "other" / "sheet.ipynb"
+    before = victim.stat()
+    path = str(tmp_path / "socket")
+    seconds = 4000 + os.getpid() % 999 / 1000
+    with (
+        socket.socket(socket.AF_UNIX) as unix,
+        socket.socket(socket.AF_UNIX) as abstract,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+    ):
+        for server, address in ((unix, path), (abstract, f"\0{path}")):
+            server.bind(address)
+            server.listen()
+        datagrams.bind(listener.getsockname())
+        datagrams.settimeout(0.2)
+        words = {"victim": str(victim), "unix": path, "address": listener.getsockname()}
+        source = PROBES
+        for word, value in {**words, "seconds": seconds}.items():
+            source = source.replace(f"{{{word}!r}}", repr(value)).replace(f"{{{word}}}", str(value))
+        assert execute(source, path=sheet) == ["[] \n"]
+        with pytest.raises(TimeoutError):
+            datagrams.recv(9)
+    assert victim.stat() == before and not Path("/dev/shm/left").exists()
+    left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(seconds).encode() in _bytes(p)]
+    assert not left
+
+
+def _bytes(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_kernel_ends_with_whoever_graded_it(bubblewrap, sheet):
+    """Also if that is killed, and cannot clean up."""
+    script = (
+        "import sys; from tests.test_classroom import execute; "
+        'execute(\'import subprocess; subprocess.run(["sleep", "4321.5"])\', path=sys.argv[1])'
+    )
+    running = subprocess.Popen([sys.executable, "-c", script, str(sheet)], cwd=ROOT)
+
+    def asleep():
+        return [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"\x004321.5" in _bytes(p)]
+
+    wait_for(asleep)
+    running.kill()
+    running.wait()
+    wait_for(lambda: not asleep())
+
+
+def wait_for(what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_submission_finds_the_module_and_the_data(bubblewrap, sheet):
