@@ -127,7 +127,9 @@ print(open("sheet.ipynb").read(), os.getcwd(), os.listdir("/tmp"))
 
 def executed(*sources, path, timeout=60, execute=confined.Execute):
     notebook = nbformat.v4.new_notebook(cells=list(map(code, sources)))
-    execute(timeout=timeout).preprocess(notebook, {"metadata": {"path": str(path)}})
+    execute(timeout=timeout, iopub_timeout=60).preprocess(
+        notebook, {"metadata": {"path": str(path)}}
+    )
     return notebook
 
 
@@ -247,6 +249,7 @@ def _bytes(path):
         return b""
 
 
+@slow
 def test_a_kernel_ends_with_whoever_graded_it(bubblewrap, sheet):
     """Also if that is killed, and cannot clean up."""
     script = (
@@ -466,20 +469,6 @@ sys.modules["d2lutils.checks.grade"] = fake
 torch.allclose = lambda *args, **kwargs: True
 """
 
-IMPORT_HOOK = """
-import importlib.abc
-import importlib.machinery
-import sys
-class Hook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    def find_spec(self, name, path, target=None):
-        if name == "d2lutils.checks.grade":
-            return importlib.machinery.ModuleSpec(name, self)
-    def create_module(self, spec):
-        return None
-    def exec_module(self, module):
-        module.grade = lambda *args: None
-sys.meta_path.insert(0, Hook())
-"""
 TERMINAL_CODES = "import os\nos.write(1, b'\\x1b[31mred')\nos.write(2, b'\\x1b]0;title\\x07')\n"
 ODD_NAME = "o'neil [1] {é}"
 REGION = re.compile("### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
@@ -505,6 +494,20 @@ def send(self, stream, kind, content=None, *args, **more):
 Session.send = send
 """
 CHEATS = {
+    "hooks-import": """
+import importlib.abc
+import importlib.machinery
+import sys
+class Hook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path, target=None):
+        if name == "d2lutils.checks.grade":
+            return importlib.machinery.ModuleSpec(name, self)
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        module.grade = lambda *args: None
+sys.meta_path.insert(0, Hook())
+""",
     "replaces-import": """
 import builtins
 real = builtins.__import__
@@ -542,13 +545,21 @@ threading.Thread(target=loop, daemon=True).start()
 }
 
 
+def forge_marks(cells):
+    """Have tests skipped, and nbgrader stop at a format of its metadata that it does not know."""
+    for c in cells:
+        c.metadata.tags = ["skip-execution"]
+        if "nbgrader" in c.metadata:
+            c.metadata.nbgrader["schema_version"] = 1
+
+
 def hand_in_usual(room):
     """Hand in the sheets of a small class."""
     solved = room.solved[SHORT]
     right, tasks, full = solutions(solved), tasks_of(solved), room.points[SHORT]
     (first_cell, called, points), (second_cell, *_), *_ = tasks.values()
     first_test, second_test = (c.replace("solution", "test") for c in (first_cell, second_cell))
-    room.hand_in("blank", 0)
+    room.hand_in("blank", 0, edit=forge_marks)
     room.hand_in("right", full, right, lambda cells: cells.pop(index(cells, second_test)))
     wrong = {**right, first_cell: doubled(right[first_cell], called)}
     script = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -564,17 +575,9 @@ def hand_in_usual(room):
         cells[index(cells, second_test)].cell_type = "markdown"
 
     room.hand_in("changes-checks", None, {}, change)
-    room.hand_in("hooks-import", None, {}, lambda cells: cells.insert(1, code(IMPORT_HOOK)))
     room.place("cannot-be-read").write_text('{"cells": [', encoding="utf-8")
     room.expected["cannot-be-read", SHORT] = None
 
-    def forge(cells):
-        for c in cells:
-            c.metadata.tags = ["skip-execution"]
-            if "nbgrader" in c.metadata:
-                c.metadata.nbgrader["schema_version"] = 1
-
-    room.hand_in("forges-marks", 0, {}, forge)
     rest = {key: source for key, source in right.items() if key != first_cell}
     ends = {**rest, first_cell: f"{TERMINAL_CODES}quit()"}
     room.hand_in(ODD_NAME, full - points, ends, lambda cells: cells.insert(1, cells[0]))
@@ -697,11 +700,11 @@ def test_only_what_cannot_be_graded_is_reported(room):
     status, log = room.logs[SHORT]
     failed = {name for (name, sheet), points in room.expected.items() if points is None}
     (line,) = re.findall("^Not graded: (.*)[.]$", log, re.MULTILINE)
-    assert set(line.split(", ")) == failed >= {"cannot-be-read", "hooks-import"}
+    assert set(line.split(", ")) == failed >= {"cannot-be-read", "changes-checks"}
     for student in failed:
         assert "NOT GRADED" in room.notes[student, SHORT] and room.notes[student, SHORT] in log
     assert "is no notebook that can be read" in room.notes["cannot-be-read", SHORT]
-    assert "changes what grades it" in room.notes["hooks-import", SHORT]
+    assert "changes what grades it" in room.notes["changes-checks", SHORT]
     assert status != 0
     assert all(status == 0 for name, (status, _) in room.logs.items() if name != SHORT)
 
@@ -718,6 +721,7 @@ def test_nothing_of_a_sheet_commands_the_terminal(room):
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", room.logs[SHORT][1])
 
 
+@slow
 def test_what_is_handed_in_anew_is_graded_anew_and_nothing_else(room):
     before = room.result("wrong").stat().st_mtime_ns, room.result("blank").stat().st_mtime_ns
     path = room.folder / "submitted" / "wrong" / SHORT / f"{SHORT}.ipynb"
@@ -813,8 +817,8 @@ def test_a_folder_is_taken_as_it_was_meant(tmp_path, monkeypatch):
         assert course.course_folder(odd) == tmp_path / odd
 
 
-@pytest.mark.parametrize("folder", ["/proc/x", "/dev/null/x"])
-def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(folder):
+def test_a_folder_that_cannot_be_made_is_said_in_a_sentence():
+    folder = "/proc/x"
     done = subprocess.run(
         [sys.executable, "-OO", "-m", "book.classroom.course", folder],
         cwd=ROOT, capture_output=True, text=True, timeout=120,

@@ -6,6 +6,7 @@ handed in (`handed_in.py`), executes it confined (`confined.py`), and takes the 
 """
 
 import csv
+import glob
 import hashlib
 import json
 import os
@@ -150,6 +151,23 @@ class Autograde(converters.Autograde):
         except Exception as problem:
             self.problem = problem
             raise
+
+
+def init_notebooks(converter):
+    """Find the notebooks of a converter, as nbgrader does, below folders of any name."""
+    course, source = converter.coursedir, converter._format_source  # noqa: SLF001  (nbgrader's)
+    converter.assignments = {}
+    for folder in glob.glob(source(course.assignment_id, course.student_id)):
+        found = glob.glob(os.path.join(glob.escape(folder), f"{course.notebook_id}.ipynb"))
+        if found:
+            converter.assignments[folder] = found
+    converter.notebooks = []
+    if not converter.assignments:
+        converter.log.error("There is no notebook of %s.", course.assignment_id)
+        raise NbGraderException
+
+
+converters.BaseConverter.init_notebooks = init_notebooks
 
 
 def _grade_apart(student, environment, running):

@@ -11,8 +11,13 @@ from nbgrader.apps import api, autogradeapp
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import confined  # noqa: E402  (these lie beside this file)
+
+# Submissions run confined, or not at all unless that is wanted.
+if "autograde" in sys.argv and not confined.trusted() and confined.refusal():
+    sys.exit(confined.refusal())
 import grading  # noqa: E402
 import verdict  # noqa: E402
+
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 
@@ -22,9 +27,6 @@ c.CourseDirectory.course_id = "regularization"
 # nbgrader calls alembic by its bare name, also where this environment is not activated.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
-# Submissions run confined, or not at all unless that is wanted.
-if "autograde" in sys.argv and not confined.trusted() and confined.refusal():
-    sys.exit(confined.refusal())
 c.Autograde.autograde_preprocessors = [
     *(verdict.Execute, pp.IgnorePattern, ClearMetadataPreprocessor, pp.LimitOutput),
     *(pp.SaveAutoGrades, pp.AssignLatePenalties, pp.CheckCellMetadata),
