@@ -92,7 +92,8 @@ class Release:
             elif role.get("solution"):
                 solution = cell
             elif role.get("grade"):
-                name = re.search(r"^(?:def|class) +(\w+)", solution.source, re.MULTILINE)[1]
+                named = re.search(r"^(?:def|class) +(\w+)", solution.source, re.MULTILINE)
+                name = named[1] if named else solution.metadata.nbgrader.grade_id
                 self.tasks.append(Task(solution, cell, name, check))
             elif cell.cell_type == "code":
                 self.given.add(cell.source.strip())

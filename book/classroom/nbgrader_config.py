@@ -15,9 +15,9 @@ import confined  # noqa: E402  (these lie beside this file)
 # Submissions run confined, or not at all unless that is wanted.
 if "autograde" in sys.argv and not confined.trusted() and confined.refusal():
     sys.exit(confined.refusal())
+
 import grading  # noqa: E402
 import verdict  # noqa: E402
-
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 
@@ -36,8 +36,6 @@ c.Execute.timeout = 120  # seconds for one cell; the longest takes about 15
 c.Execute.iopub_timeout = 20  # seconds in which the output of a stopped cell may still arrive
 c.LimitOutput.max_lines = 200
 c.LimitOutput.max_traceback = 50
-
-
 c.Execute.skip_cells_with_tag = ""  # no tag of a cell decides whether it runs
 
 # nbgrader has no option for the class that grades.
