@@ -10,15 +10,18 @@ import glob
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from handed_in import NotGradable, Release, place_of, stage
+from nbconvert.exporters import HTMLExporter
 from nbgrader import converters
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import AutogradeApp
@@ -30,6 +33,7 @@ from d2lutils.words import Text
 
 HERE = Path(__file__).resolve().parent
 STUDENT = "D2L_GRADE_STUDENT"  # whom this process grades
+MATHJAX = "https://cdnjs.cloudflare.com/ajax/libs/mathjax/"  # whence nbgrader's page takes it
 NOT_GRADED = Text("NOT GRADED: {why}", "未评分：{why}")
 
 
@@ -226,6 +230,21 @@ def read_notes(assignment: str, student: str) -> dict:
         return json.loads(_notes_file(assignment, student).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+class FeedbackPage(HTMLExporter):
+    """nbgrader's page, in which no script runs but its own: a sheet may hold any HTML."""
+
+    def from_notebook_node(self, nb, resources=None, **more):
+        """Return the page, with a policy that browsers obey."""
+        page, resources = super().from_notebook_node(nb, resources, **more)
+        head = page.partition("</head>")[0]
+        own = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", head, re.DOTALL)
+        hashes = [b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in own]
+        allowed = [MATHJAX, *(f"'sha256-{each}'" for each in hashes)]
+        policy = f"script-src {' '.join(allowed)}; object-src 'none'; frame-src 'none'"
+        meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        return page.replace("<head>", f"<head>{meta}", 1), resources
 
 
 class Export(ExportPlugin):

@@ -44,7 +44,7 @@ c.Autograde.sanitize_preprocessors = [
     *(pp.ClearOutput, pp.OverwriteKernelspec, pp.OverwriteCells, pp.CheckCellMetadata),
 ]
 c.ExportApp.plugin_class = grading.Export
-c.HTMLExporter.sanitize_html = True  # no script of a learner's runs where feedback is read
+c.GenerateFeedback.exporter_class = grading.FeedbackPage
 
 # A body that is `...` runs: it returns None, and the check says so.
 c.ClearSolutions.code_stub = {"python": "..."}
