@@ -10,7 +10,6 @@ import glob
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -34,6 +33,11 @@ from d2lutils.words import Text
 HERE = Path(__file__).resolve().parent
 STUDENT = "D2L_GRADE_STUDENT"  # whom this process grades
 MATHJAX = "https://cdnjs.cloudflare.com/ajax/libs/mathjax/"  # whence nbgrader's page takes it
+# The page has them in a form that MathJax would have to evaluate, as it would a learner's.
+MATHJAX_SETTINGS = (
+    r'window.MathJax = {tex2jax: {inlineMath: [["$", "$"], ["\\(", "\\)"]], processEscapes: true, '
+    'processEnvironments: true}, displayAlign: "center", messageStyle: "none"};'
+)
 NOT_GRADED = Text("NOT GRADED: {why}", "未评分：{why}")
 
 
@@ -238,13 +242,11 @@ class FeedbackPage(HTMLExporter):
     def from_notebook_node(self, nb, resources=None, **more):
         """Return the page, with a policy that browsers obey."""
         page, resources = super().from_notebook_node(nb, resources, **more)
-        head = page.partition("</head>")[0]
-        own = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", head, re.DOTALL)
-        hashes = [b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in own]
-        allowed = [MATHJAX, *(f"'sha256-{each}'" for each in hashes)]
-        policy = f"script-src {' '.join(allowed)}; object-src 'none'; frame-src 'none'"
+        own = b64encode(hashlib.sha256(MATHJAX_SETTINGS.encode()).digest()).decode()
+        policy = f"script-src {MATHJAX} 'sha256-{own}'; object-src 'none'; frame-src 'none'"
         meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        return page.replace("<head>", f"<head>{meta}", 1), resources
+        own = f"<head>{meta}<script>{MATHJAX_SETTINGS}</script>"
+        return page.replace("<head>", own, 1), resources
 
 
 class Export(ExportPlugin):
