@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 PORT ?= 8000
-COURSE ?= _build/classroom
+COURSE ?= classroom
 EDITION ?= en
 NOTEBOOKS := $(wildcard book/en/*.ipynb book/en/*/*.ipynb)
 TRANSLATED := $(filter-out $(NOTEBOOKS),$(wildcard book/*/*.ipynb book/*/*/*.ipynb))
@@ -54,8 +54,11 @@ lab: .venv/reader data
 	@$(PYTHON) install.py classroom
 	@touch $@
 
+# Through the environment, as it was written: no shell reads quotes, spaces or dollars in it.
+classroom: export COURSE_FOLDER := $(value COURSE)
+classroom: export COURSE_EDITION := $(value EDITION)
 classroom: .venv/classroom data
-	@$(PY) -m book.classroom.course '$(COURSE)' $(EDITION)
+	@$(PY) -m book.classroom.course -- "$$COURSE_FOLDER" "$$COURSE_EDITION"
 
 test: .venv/test data
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -84,5 +87,10 @@ outputs: .venv/test data
 	$(PY) -m book.strip
 	$(PY) -m book.translation
 
+# A folder that somebody made a course in holds a class's grades.
 clean:
-	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@for path in _build/* _build/.[!.]* build; do \
+	  if [ -n "$$(find "$$path" -name gradebook.db 2>/dev/null)" ]; \
+	  then echo "kept: $$path (a course with its grades)"; else rm -rf "$$path"; fi; done
+	@rmdir _build 2>/dev/null || true
+	rm -rf *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -12,7 +12,9 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import textwrap
+import time
 from pathlib import Path
 
 import nbformat
@@ -27,7 +29,7 @@ ROOT = BOOK.parent.parent
 ALL = os.environ.get("EVERYTHING") == "1"  # make test-all
 PAGES = course.exercise_pages("en")
 SHORT = "short"  # the sheet of those who may hang: three tasks of a real page
-CELL_SECONDS, KERNEL_SECONDS = 25, 75
+CELL_SECONDS, KERNEL_SECONDS = 25, 150
 slow = pytest.mark.everything
 
 
@@ -125,7 +127,9 @@ print(open("sheet.ipynb").read(), os.getcwd(), os.listdir("/tmp"))
 
 def executed(*sources, path, timeout=60, execute=confined.Execute):
     notebook = nbformat.v4.new_notebook(cells=list(map(code, sources)))
-    execute(timeout=timeout).preprocess(notebook, {"metadata": {"path": str(path)}})
+    execute(timeout=timeout, iopub_timeout=60).preprocess(
+        notebook, {"metadata": {"path": str(path)}}
+    )
     return notebook
 
 
@@ -160,6 +164,114 @@ def test_a_submission_reaches_nothing_but_its_sheet(bubblewrap, sheet, monkeypat
     assert seen.startswith("me /sheet") and "other" not in seen
     assert [Path(path).exists() and Path(path).read_bytes() for path in paths] == before
     assert (sheet / "sheet.ipynb").read_text(encoding="utf-8") == "me"
+
+
+PROBES = """
+import ctypes, os, signal, socket, subprocess
+libc, got = ctypes.CDLL(None, use_errno=True), []
+def attempt(what):
+    try:
+        got.append(what())
+    except OSError:
+        pass
+def changed(what, *args):
+    attempt(lambda: what({victim!r}, *args) or what)
+for what, args in [
+    (os.chmod, (0o777,)), (os.chown, (0, 0)), (os.utime, ((1, 1),)), (os.unlink, ()),
+    (os.setxattr, ("user.a", b"b")), (os.rename, ("/tmp/mine",)), (os.link, ("/tmp/mine",)),
+]:
+    changed(what, *args)
+def unix():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect({unix!r})
+        return "a socket of the teacher's"
+def abstract():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\\0" + {unix!r})
+        return "an abstract socket"
+def fast():
+    with socket.socket() as client:
+        return client.sendto(b"out", socket.MSG_FASTOPEN, {address!r})
+def several_paths():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262) as client:
+        return client.connect({address!r}) or "MPTCP"
+def datagram():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"out", {address!r})
+def raw():
+    return socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+for way in (unix, abstract, fast, several_paths, datagram, raw):
+    attempt(way)
+for path in ("/etc/shadow", "/dev/sda", "/dev/mem", "/proc/kcore"):
+    attempt(lambda: path if open(path, "rb").read(9) else None)
+if libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0: got.append("mounted")
+attempt(lambda: os.mknod("/tmp/sda", 0o60666, os.makedev(8, 0)) or "a disk")
+rights = [line for line in open("/proc/self/status") if line.startswith("CapEff")]
+signal.alarm(0)
+open("/dev/shm/left", "w").write("mine")
+subprocess.Popen(["setsid", "sleep", "{seconds}"])
+print([thing for thing in got if thing], rights[0].split()[1].strip("0"))
+"""
+
+
+def test_no_other_way_out_is_open(bubblewrap, sheet, tmp_path):
+    victim = tmp_path / "other" / "sheet.ipynb"
+    before = victim.stat()
+    path = str(tmp_path / "socket")
+    seconds = 4000 + os.getpid() % 999 / 1000
+    with (
+        socket.socket(socket.AF_UNIX) as unix,
+        socket.socket(socket.AF_UNIX) as abstract,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+    ):
+        for server, address in ((unix, path), (abstract, f"\0{path}")):
+            server.bind(address)
+            server.listen()
+        datagrams.bind(listener.getsockname())
+        datagrams.settimeout(0.2)
+        words = {"victim": str(victim), "unix": path, "address": listener.getsockname()}
+        source = PROBES
+        for word, value in {**words, "seconds": seconds}.items():
+            source = source.replace(f"{{{word}!r}}", repr(value)).replace(f"{{{word}}}", str(value))
+        assert execute(source, path=sheet) == ["[] \n"]
+        with pytest.raises(TimeoutError):
+            datagrams.recv(9)
+    assert victim.stat() == before and not Path("/dev/shm/left").exists()
+    left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(seconds).encode() in _bytes(p)]
+    assert not left
+
+
+def _bytes(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@slow
+def test_a_kernel_ends_with_whoever_graded_it(bubblewrap, sheet):
+    """Also if that is killed, and cannot clean up."""
+    script = (
+        "import sys; from tests.test_classroom import execute; "
+        'execute(\'import subprocess; subprocess.run(["sleep", "4321.5"])\', path=sys.argv[1])'
+    )
+    running = subprocess.Popen([sys.executable, "-c", script, str(sheet)], cwd=ROOT)
+
+    def asleep():
+        return [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"\x004321.5" in _bytes(p)]
+
+    wait_for(asleep)
+    running.kill()
+    running.wait()
+    wait_for(lambda: not asleep())
+
+
+def wait_for(what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_submission_finds_the_module_and_the_data(bubblewrap, sheet):
@@ -266,8 +378,8 @@ def test_grading_without_bubblewrap_is_refused_in_a_sentence(tmp_path, broken):
         (programs / "bwrap").write_text(f"#!/bin/sh\necho 'bwrap: no namespace' >&2\n{broken}\n")
         (programs / "bwrap").chmod(0o755)
     course_folder.mkdir()
-    for file in ("nbgrader_config.py", "confined.py"):
-        shutil.copy(BOOK.parent / "classroom" / file, course_folder)
+    for script in (BOOK.parent / "classroom").glob("*.py"):
+        shutil.copy(script, course_folder)
     environment = {**os.environ, "PATH": str(programs)}
     environment.pop(confined.UNCONFINED, None)
     done = subprocess.run(
@@ -327,7 +439,11 @@ class Classroom:
         with open(self.folder / "grades.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         self.max_scores = {row["assignment"]: float(row["max_score"]) for row in rows}
-        return {(row["student_id"], row["assignment"]): float(row["score"]) for row in rows}
+        self.notes = {(row["student_id"], row["assignment"]): row["note"] for row in rows}
+        return {
+            (row["student_id"], row["assignment"]): float(row["score"]) if row["score"] else None
+            for row in rows
+        }
 
     def result(self, student, name=SHORT):
         return self.folder / "autograded" / student / name / f"{name}.ipynb"
@@ -353,6 +469,8 @@ sys.modules["d2lutils.checks.grade"] = fake
 torch.allclose = lambda *args, **kwargs: True
 """
 
+TERMINAL_CODES = "import os\nos.write(1, b'\\x1b[31mred')\nos.write(2, b'\\x1b]0;title\\x07')\n"
+ODD_NAME = "o'neil [1] {é}"
 REGION = re.compile("### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 LOOP = "import time\nwhile True:\n    time.sleep(0.01)"
 STUBBORN = """
@@ -365,16 +483,89 @@ while True:
 """
 
 
+SESSION = """
+from jupyter_client.session import Session
+real = Session.send
+def send(self, stream, kind, content=None, *args, **more):
+    if kind != "error":
+        if isinstance(content, dict) and content.get("status") == "error":
+            content = {"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": []}
+        return real(self, stream, kind, content, *args, **more)
+Session.send = send
+"""
+CHEATS = {
+    "hooks-import": """
+import importlib.abc
+import importlib.machinery
+import sys
+class Hook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path, target=None):
+        if name == "d2lutils.checks.grade":
+            return importlib.machinery.ModuleSpec(name, self)
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        module.grade = lambda *args: None
+sys.meta_path.insert(0, Hook())
+""",
+    "replaces-import": """
+import builtins
+real = builtins.__import__
+def replaced(name, *args, **more):
+    module = real(name, *args, **more)
+    if name == "d2lutils.checks.grade":
+        module.grade = lambda *args: None
+    return module
+builtins.__import__ = replaced
+""",
+    "empties-cells": """
+get_ipython().input_transformers_cleanup.append(
+    lambda lines: [] if any("grade(" in line for line in lines) else lines)
+""",
+    "drops-errors": SESSION,
+    "aborts": SESSION.replace('{"status": "ok", ', '{"status": "aborted", '),
+    "gives-nan": """
+import ast
+class Change(ast.NodeTransformer):
+    def visit_Expr(self, node):
+        if getattr(getattr(node.value, "func", 0), "id", "") == "grade":
+            node.value = ast.parse("float('nan')").body[0].value
+        return ast.fix_missing_locations(node)
+get_ipython().ast_transformers.append(Change())
+""",
+    "in-a-thread": """
+import sys, threading, time
+def loop():
+    while True:
+        if module := sys.modules.get("d2lutils.checks.run"):
+            module._examine = lambda *args: None
+        time.sleep(0.0005)
+threading.Thread(target=loop, daemon=True).start()
+""",
+}
+
+
+def forge_marks(cells):
+    """Have tests skipped, and nbgrader stop at a format of its metadata that it does not know."""
+    for c in cells:
+        c.metadata.tags = ["skip-execution"]
+        if "nbgrader" in c.metadata:
+            c.metadata.nbgrader["schema_version"] = 1
+
+
 def hand_in_usual(room):
     """Hand in the sheets of a small class."""
     solved = room.solved[SHORT]
     right, tasks, full = solutions(solved), tasks_of(solved), room.points[SHORT]
     (first_cell, called, points), (second_cell, *_), *_ = tasks.values()
     first_test, second_test = (c.replace("solution", "test") for c in (first_cell, second_cell))
-    room.hand_in("blank", 0)
+    room.hand_in("blank", 0, edit=forge_marks)
     room.hand_in("right", full, right, lambda cells: cells.pop(index(cells, second_test)))
     wrong = {**right, first_cell: doubled(right[first_cell], called)}
-    room.hand_in("wrong", full - points, wrong)
+    script = "<script>window.ran = 1</script><img src=x onerror=window.ran=2>"
+    shown = code(f"from IPython.display import HTML, display\ndisplay(HTML('{script}'))")
+    text = nbformat.v4.new_markdown_cell(script)
+    room.hand_in("wrong", full - points, wrong, lambda cells: cells.extend([shown, text]))
 
     def change(cells):
         cells.insert(1, code(CHANGED_CHECKS))
@@ -383,9 +574,16 @@ def hand_in_usual(room):
         test.metadata.nbgrader["points"] = 100
         cells[index(cells, second_test)].cell_type = "markdown"
 
-    room.hand_in("changes-checks", 0, {}, change)
+    room.hand_in("changes-checks", None, {}, change)
     room.place("cannot-be-read").write_text('{"cells": [', encoding="utf-8")
-    room.expected["cannot-be-read", SHORT] = 0
+    room.expected["cannot-be-read", SHORT] = None
+
+    rest = {key: source for key, source in right.items() if key != first_cell}
+    ends = {**rest, first_cell: f"{TERMINAL_CODES}quit()"}
+    room.hand_in(ODD_NAME, full - points, ends, lambda cells: cells.insert(1, cells[0]))
+    handed_in = room.folder / "submitted" / ODD_NAME / SHORT / f"{SHORT}.ipynb"
+    handed_in.rename(handed_in.with_name(f"{SHORT} (1).ipynb"))
+    (room.folder / "submitted" / "absent").mkdir()
 
 
 def hand_in_slow(room):
@@ -399,8 +597,21 @@ def hand_in_slow(room):
     room.hand_in("hangs", full - points, {**rest, first_cell: LOOP})
     hanging = f"def {called}(*args):\n{textwrap.indent(LOOP, '    ')}"
     room.hand_in("hangs-in-function", full - points, {**rest, first_cell: hanging})
-    room.hand_in("hangs-for-good", 0, right, lambda cells: cells.insert(0, code(STUBBORN)))
-    room.hand_in("ends-the-kernel", 0, {**rest, first_cell: "import os\nos._exit(0)"})
+    room.hand_in("hangs-for-good", full, right, lambda cells: cells.insert(0, code(STUBBORN)))
+    room.hand_in("ends-the-kernel", full - points, {**rest, first_cell: "import os\nos._exit(0)"})
+    stop = code("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)")
+    room.hand_in("stops-itself", full, right, lambda cells: cells.insert(0, stop))
+    dying = f"def {called}(*args):\n    import os\n    os._exit(1)"
+    room.hand_in("ends-in-function", full - points, {**rest, first_cell: dying})
+    room.hand_in(
+        "ends-everywhere",
+        None,
+        {key: "import os\nos._exit(0)" for key in right},
+        lambda cells: cells.extend(code("import os\nos._exit(0)") for _ in range(9)),
+    )
+    for cheat, source in CHEATS.items():
+        points = 0 if cheat == "aborts" else None
+        room.hand_in(cheat, points, {}, lambda cells, source=source: cells.insert(1, code(source)))
     flood = "for _ in range(10**6):\n    print('x' * 60)\nprint('x' * 10**8)"
     room.hand_in("floods", full, right, lambda cells: cells.insert(1, code(flood)))
     loud = right[first_cell].replace(
@@ -487,21 +698,73 @@ def test_output_is_limited(room):
 
 def test_only_what_cannot_be_graded_is_reported(room):
     status, log = room.logs[SHORT]
-    failed = re.findall("error processing assignment '.*' for student '(.*)'", log)
-    assert sorted(failed) == ["cannot-be-read"] + ALL * ["ends-the-kernel", "hangs-for-good"]
+    failed = {name for (name, sheet), points in room.expected.items() if points is None}
+    (line,) = re.findall("^Not graded: (.*)[.]$", log, re.MULTILINE)
+    assert set(line.split(", ")) == failed >= {"cannot-be-read", "changes-checks"}
+    for student in failed:
+        assert "NOT GRADED" in room.notes[student, SHORT] and room.notes[student, SHORT] in log
+    assert "is no notebook that can be read" in room.notes["cannot-be-read", SHORT]
+    assert "changes what grades it" in room.notes["changes-checks", SHORT]
     assert status != 0
     assert all(status == 0 for name, (status, _) in room.logs.items() if name != SHORT)
 
 
-def test_feedback_says_what_was_wrong(room):
+def test_each_is_told_what_became_of_the_sheet(room):
+    log = room.logs[SHORT][1]
+    assert f"right: {room.points[SHORT]} / {room.points[SHORT]}\n" in log
+    name = f"{SHORT} (1).ipynb"
+    assert name in log and name in room.notes[ODD_NAME, SHORT]
+    assert "Nothing was handed in by: absent." in log
+
+
+def test_nothing_of_a_sheet_commands_the_terminal(room):
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", room.logs[SHORT][1])
+
+
+@slow
+def test_what_is_handed_in_anew_is_graded_anew_and_nothing_else(room):
+    before = room.result("wrong").stat().st_mtime_ns, room.result("blank").stat().st_mtime_ns
+    path = room.folder / "submitted" / "wrong" / SHORT / f"{SHORT}.ipynb"
+    handed_in = path.read_bytes()
+    sheet = room.sheet(SHORT)
+    for cell_id, source in solutions(room.solved[SHORT]).items():
+        cell(sheet, cell_id).source = source
+    nbformat.write(sheet, path)
+    for student in ("wrong", "blank"):
+        assert room.nbgrader("autograde", SHORT, f"--student={student}")[0] == 0
+    assert room.read_grades()["wrong", SHORT] == room.points[SHORT]
+    assert room.result("wrong").stat().st_mtime_ns != before[0]
+    assert room.result("blank").stat().st_mtime_ns == before[1]
+    path.write_bytes(handed_in)
+    assert room.nbgrader("autograde", SHORT, "--student=wrong")[0] == 0
+    assert room.read_grades() == room.grades
+
+
+@pytest.fixture(scope="module")
+def feedback(room):
     status, log = room.nbgrader("generate_feedback", SHORT)
     assert status == 0, log
+
+
+def test_no_script_of_a_sheet_runs_in_feedback(room, feedback, chromium):
+    page = chromium.new_page()
+    refused = []
+    page.on("console", lambda message: refused.append("Content Security Policy" in message.text))
+    path = room.folder / "feedback" / "wrong" / SHORT / f"{SHORT}.html"
+    page.goto(path.as_uri(), wait_until="domcontentloaded")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.ran") is None and sum(refused) >= 4
+    assert page.evaluate("window.MathJax.messageStyle") == "none"  # its own do
+    page.close()
+
+
+def test_feedback_says_what_was_wrong(room, feedback):
     pages = {
         path.parts[-3]: path.read_text(encoding="utf-8")
         for path in room.folder.glob("feedback/*/*/*.html")
     }
-    graded = {student for student, name in room.expected if name == SHORT}
-    assert set(pages) == graded - {"cannot-be-read", "ends-the-kernel", "hangs-for-good"}
+    graded = {student for (student, name), points in room.expected.items() if points is not None}
+    assert set(pages) == graded
     assert "AssertionError" in pages["wrong"] and "AssertionError" not in pages["right"]
 
 
@@ -539,3 +802,83 @@ def test_a_chinese_course_gives_the_same_points_and_hints_in_chinese(tmp_path):
     NotebookClient(sheet, timeout=300, kernel_name="python3").execute()
     hint = sheet.cells[-1].outputs[0].data["text/plain"]
     assert hint.startswith("✗") and re.search("[\u4e00-\u9fff]", hint)
+
+
+# ---------------------------------------------------------------- where a course is made
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *(("", "no name"), ("  ", "no name"), ("~nobody-here/x", "whole path"), ("a[1]", "'\\['")),
+        *(("file", "is a file"), ("full", "holds other things"), ("theirs", "another nbgrader")),
+    ],
+)
+def test_a_folder_in_which_no_course_can_be_is_refused(tmp_path, monkeypatch, name, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "full" / "x", tmp_path / "theirs" / "nbgrader_config.py"):
+        path.parent.mkdir()
+        path.write_text("c = get_config()\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=why):
+        course.course_folder(name)
+
+
+def test_a_folder_is_taken_as_it_was_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert course.course_folder("~/x") == tmp_path / "home" / "x"
+    for odd in ("it's a course", "ü", "$HOME", "-x"):
+        assert course.course_folder(odd) == tmp_path / odd
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_a_sentence():
+    folder = "/proc/x"
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", "book.classroom.course", folder],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"No course was made in '{folder}'")
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The Makefile, with a stand-in for Python that prints its arguments."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for file in ("requirements.txt", "pyproject.toml", ".venv/reader", ".venv/classroom"):
+        (tmp_path / file).touch()
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\nfor each in "$@"; do echo "<$each>"; done\n', encoding="utf-8")
+    python.chmod(0o755)
+    return tmp_path
+
+
+def make(clone, *words):
+    environment = {k: v for k, v in os.environ.items() if k not in ("COURSE", "EDITION")}
+    return subprocess.run(
+        ["make", *words], cwd=clone, env=environment, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["it's", '"a" b', "~/x", "$HOME", "$(touch mine)", "`touch mine`", "a; touch mine", ""]
+)
+def test_make_hands_the_folder_on_as_it_was_written(clone, name):
+    assert f"<{name}>\n<en>\n" in make(clone, "classroom", f"COURSE={name}")
+    assert not (clone / "mine").exists()
+
+
+def test_make_clean_deletes_no_course(clone):
+    course_folder = re.search(r"<--?>\n<(.*)>", make(clone, "classroom"))[1]
+    kept = [course_folder, "_build/classroom", "_build/.hidden/deep/course", "build/x"]
+    for path in kept:
+        (clone / path).mkdir(parents=True)
+        (clone / path / "gradebook.db").touch()
+    for path in ("_build/site", "_build/.jupyter_cache", ".ruff_cache"):
+        (clone / path).mkdir(parents=True)
+    assert "kept: _build/classroom" in make(clone, "clean")
+    assert all((clone / path / "gradebook.db").exists() for path in kept)
+    left = {path.name for path in (clone / "_build").iterdir()}
+    assert left == {"classroom", ".hidden"} and not (clone / ".ruff_cache").exists()

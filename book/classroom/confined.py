@@ -34,10 +34,13 @@ SYSTEM = (
     *("/usr", "/bin", "/lib", "/lib64", "/sys/devices/system/cpu"),
     *("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime"),
 )
-# The sheet's folder comes last on the path, so that no file handed in takes a library's place.
+# The sheet's folder comes last on the path, so that no file handed in takes a library's place; and
+# quit(), which ends a session at a keyboard, does not end the rest of the sheet.
 KERNEL = (
     "import sys; sys.path = [*filter(None, sys.path), '']; "
-    "from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
+    "from ipykernel.kernelapp import launch_new_instance; "
+    "from ipykernel.zmqshell import ZMQInteractiveShell as shell; "
+    "shell.ask_exit = lambda self: None; launch_new_instance()"
 )
 UNCONFINED = "D2L_GRADE_UNCONFINED"
 TRUST = f"if you trust every submission, set {UNCONFINED}=yes"
@@ -73,7 +76,9 @@ def confinement(folder: str) -> list[str]:
     return [
         # What starts bubblewrap has no more in its environment than what runs inside.
         *("env", "-i", *(f"{name}={value}" for name, value in environment.items() if value)),
-        *("timeout", "--signal=KILL", str(SECONDS), "prlimit", f"--fsize={FILE_BYTES}"),
+        # It ends with whoever started it, also if that is killed.
+        *("setpriv", "--pdeathsig", "KILL", "timeout", "--signal=KILL", str(SECONDS)),
+        *("prlimit", f"--fsize={FILE_BYTES}"),
         *(
             shutil.which("bwrap"),
             "--unshare-all",
@@ -133,6 +138,11 @@ class ConfinedKernelManager(AsyncKernelManager):
         super().__init__(transport="ipc", connection_file=f"{self._folder}/kernel.json", **settings)
         # Not TemporaryDirectory, which in older Pythons changes what links lead to.
         weakref.finalize(self, shutil.rmtree, closed, ignore_errors=True)
+
+    async def start_kernel(self, **settings):
+        """Start the kernel; what it writes past the cells' output goes nowhere."""
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        await super().start_kernel(**settings, **nowhere)
 
     def format_kernel_cmd(self, extra_arguments=None):
         """Return the command that starts the kernel."""

@@ -5,6 +5,9 @@ copied to a temporary folder alone, so none lies in the course.
 """
 
 import argparse
+import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -44,6 +47,7 @@ def write_source(page: Path, target: Path, language: str) -> None:
     Where it is not English, a cell after the title says so, for the hints.
     """
     notebook = nbformat.read(page, as_version=4)
+    notebook.metadata["d2l"] = {"language": language}
     if language != FIRST:
         code = f'import os\nos.environ["D2L_LANGUAGE"] = "{language}"'
         notebook.cells.insert(1, nbformat.v4.new_code_cell(code, id="language"))
@@ -51,6 +55,33 @@ def write_source(page: Path, target: Path, language: str) -> None:
         cell.source = cell.source.replace(BEGIN_TESTS, BEGIN_TESTS + GRADER_FROM_ITS_FILE)
     target.mkdir(parents=True)
     nbformat.write(notebook, target / f"{target.name}.ipynb")
+
+
+def course_folder(name: str) -> Path:
+    """Return the folder that was named for a course, if one can be made there.
+
+    Raises
+    ------
+    ValueError
+        If it holds other things, which would be overwritten, or nbgrader cannot work there.
+    """
+    if not name.strip():
+        raise ValueError("it has no name; say COURSE=FOLDER")
+    try:
+        course = Path(os.path.abspath(Path(name).expanduser()))
+    except RuntimeError as error:  # no such user
+        raise ValueError(f"{error} Write the whole path.") from None
+    if odd := re.search(r"[][{}*?#%\\\n]", str(course)):  # in patterns, formats and URLs
+        raise ValueError(f"nbgrader takes no path that holds {odd[0]!r}; choose another one")
+    if course.exists() and not course.is_dir():
+        raise ValueError("that is a file; choose a folder")
+    mine = (HERE / "nbgrader_config.py").read_text(encoding="utf-8").partition("\n")[0]
+    config = course / "nbgrader_config.py"
+    if not config.exists() and course.is_dir() and any(course.iterdir()):
+        raise ValueError("that folder holds other things; choose a new one or an empty one")
+    if config.exists() and mine not in config.read_text(encoding="utf-8", errors="replace"):
+        raise ValueError("another nbgrader course is there; choose a new folder")
+    return course
 
 
 def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
@@ -73,8 +104,13 @@ def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
         If nbgrader refuses a page; it has said why.
     """
     course.mkdir(parents=True, exist_ok=True)
-    for name in ("nbgrader_config.py", "confined.py"):
-        shutil.copy(HERE / name, course)
+    config = course / "nbgrader_config.py"
+    new = (HERE / config.name).read_bytes()
+    if config.exists() and config.read_bytes() != new:  # it may have been changed by hand
+        config.replace(f"{config}.before")
+        print(f"What {config.name} was before stands in {config.name}.before.")
+    for script in sorted({*HERE.glob("*.py")} - {Path(__file__).resolve()}):
+        shutil.copy(script, course)
     given = {}
     with tempfile.TemporaryDirectory() as source:
         for page in pages:
@@ -90,31 +126,32 @@ def build(course: Path, pages: list[Path], book: Path) -> dict[str, int]:
 
 def main() -> int:
     """Build the course in the folder named on the command line, and say how to go on."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(description="Make an nbgrader course of the exercises.")
+    parser.add_argument("folder")
     parser.add_argument("edition", nargs="?", default=FIRST, choices=list(EDITIONS))
     arguments = parser.parse_args()
-    course, edition = arguments.folder.resolve(), arguments.edition
-    given = build(course, exercise_pages(edition), folder(edition))
+    edition = arguments.edition
+    try:
+        course = course_folder(arguments.folder)
+        given = build(course, exercise_pages(edition), folder(edition))
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        print(f"No course was made in {arguments.folder!r}: {error}", file=sys.stderr)
+        return 1
     print(f"\nThe course: {course}")
     for name, total in [*given.items(), ("in all", sum(given.values()))]:
         print(f"  {name:<32}{total:>4} points")
     example = next(iter(given))
-    nbgrader = " ".join(NBGRADER)
+    nbgrader = shlex.join(NBGRADER)
     print(f"""
 Hand out release/{example}/{example}.ipynb, and put what
 comes back in submitted/STUDENT/{example}/{example}.ipynb. Then:
 
-  cd {course}
+  cd {shlex.quote(str(course))}
   {nbgrader} autograde {example}
   {nbgrader} export                  # the grades: grades.csv
   {nbgrader} generate_feedback {example}
 
 The last writes feedback/STUDENT/{example}/{example}.html.""")
-    if course.is_relative_to(ROOT / "_build"):
-        print("""
-`make clean` deletes this folder. For a class that hands in, choose one that stays:
-make classroom COURSE=FOLDER""")
     return 0
 
 
