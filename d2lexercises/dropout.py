@@ -11,14 +11,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from d2lutils.checks.exercise import EXERCISES, exercise, value_exercise
+from d2lutils.checks.exercise import exercise, value_exercise
 from d2lutils.checks.expect import (
     Mistake,
-    elsewhere,
     expect,
     expect_close,
+    expect_on_its_device,
     number,
     numbers,
+    short,
     tensor,
     unchanged,
 )
@@ -56,17 +57,20 @@ _SHARE = ("With p = {p}, {want} of the entries should stay; in yours {got} do. p
     "for each entry by itself.", "p = {p} 时，保留的元素应占 {want}，你的占 {got}。p 是丢弃概率，每个元素各自独立。")
 _KEEPS_P = ("keeps with probability p", "把 p 当成了保留概率", *_SHARE)
 _WRONG_SHARE = ("wrong share dropped", "丢弃的比例不对", *_SHARE)
-_SHARED = ("mask shared between entries", "几个元素共用掩码")
-_SHARED_MASK = (*_SHARED,
-    "Entries that differ in index {dim} only are dropped together. Each entry needs a random number of its own.",
-    "仅仅第 {dim} 维下标不同的元素总是同时丢弃。每个元素都要有自己的随机数。")
+_SHARED = ("random numbers shared between entries", "几个元素共用随机数",
+    "In `{what}` entries at a fixed distance, or mirrored ones, share their fate. Each entry needs a random number of its own.",
+    "`{what}` 中，相隔固定距离或位置对称的元素命运相同。每个元素都要有自己的随机数。")
 _SAME_NUMBER = Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >= p * X.numel()) / (1 - p),
     "the same number dropped every time", "每次丢弃的个数都相同",
     "Seven calls all dropped {count} entries. Each entry should decide by itself, so that the number varies.",
     "七次调用都恰好丢弃了 {count} 个元素。每个元素应各自独立地决定去留，所以个数应有变化。")
-_SAME_MASK = ("the same mask every time", "每次的掩码都相同",
+_SAME_NUMBERS = ("the same random numbers every time", "每次的随机数都相同",
     "Two calls of `{what}` drew the same random numbers. Draw new ones in each call, and set no seed inside.",
     "两次调用 `{what}` 抽到了相同的随机数。每次调用都要重新抽取，函数内部不要设置随机种子。")
+_NO_GRADIENT = ("no gradient", "没有梯度",
+    "Nothing can be learned through `{what}`: it has lost its link to {input}. Compute it from {input} itself, without "
+    "`detach`, `data`, `no_grad` or NumPy.",
+    "梯度传不过 `{what}`：它与 {input} 之间断了计算图。请直接由 {input} 计算，不要用 `detach`、`data`、`no_grad` 或 NumPy。")
 _FACTORS = [  # of what stays, as functions of p
     Mistake(lambda p: 1.0, "mask not rescaled by 1/(1-p)", "掩码没有按 1/(1-p) 重新缩放",
             "What stays should be divided by 1-p, so that the mean stays as it was; yours is left as it is.",
@@ -80,26 +84,67 @@ _FACTORS = [  # of what stays, as functions of p
 ]
 
 
-def _expect_dropped(draw: Callable, p: float, what: str, shared: tuple = _SHARED_MASK) -> None:
-    """State that `draw()`, the output over the input, is 0 with probability p and else 1/(1-p)."""
-    ratio = draw()
-    kept = ratio != 0
-    share, spread = kept.double().mean().item(), (p * (1 - p) / kept.numel()) ** 0.5
-    expect(share < 1, *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=kept.numel())
-    expect(share > 0, *_EVERYTHING_DROPPED.words, what=what, p=f"{p:.2f}", count=kept.numel())
-    by_chance = share**2 + (1 - share) ** 2  # two of them share their fate
-    for dim in range(kept.ndim):
-        pairs = kept.unfold(dim, 2, 2)
-        alike = (pairs[..., 0] == pairs[..., 1]).double().mean()
-        expect(alike < (1 + by_chance) / 2, *shared, dim=dim)
-    expect(abs(share - 1 + p) < 6 * spread, *(_KEEPS_P if abs(share - p) < 6 * spread else _WRONG_SHARE),
+def _expect_dropped(draw: Callable, what: str, shapes: tuple = ((56, 50), (7, 5, 8, 10)), shared: tuple = _SHARED) -> None:
+    """State that `draw(shape, p)`, an output over its input, is 0 with probability p and else 1/(1-p)."""
+    found = [(p, draw(shape, p)) for shape in shapes for p in _small_and_large(0.15, 0.4)]
+    kept, misses = torch.cat([ratio[ratio != 0].flatten() for _, ratio in found]), []
+    for p, ratio in found:
+        stay, spread = (ratio != 0).double(), (p * (1 - p) / ratio.numel()) ** 0.5
+        share = stay.mean().item()
+        expect(share < 1, *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=stay.numel())
+        expect(share > 0, *_EVERYTHING_DROPPED.words, what=what, p=f"{p:.2f}", count=stay.numel())
+        expect(not _share_numbers(stay), *shared, what=what)
+        misses.append((abs(share - 1 + p) / spread, abs(share - p) / spread, p, share))
+    worst, _, p, share = max(misses)
+    expect(worst < 6, *(_KEEPS_P if max(miss[1] for miss in misses) < 4 else _WRONG_SHARE),
            p=f"{p:.2f}", want=f"{1 - p:.0%}", got=f"{share:.0%}")
     of_the_kept = Text("{what} / input, where it is not zero", "非零处的 {what} / 输入").format(what=what)
-    full = partial(torch.full_like, ratio[kept])
-    expect_close(ratio[kept], full(1 / (1 - p)), of_the_kept, _as(lambda factor: full(factor(p)), _FACTORS))
-    others = [draw() != 0 for _ in range(6)]
-    expect(not torch.equal(kept, others[0]), *_SAME_MASK, what=what)
-    expect(any(other.sum() != kept.sum() for other in others), *_SAME_NUMBER.words, count=int((~kept).sum()))
+    full = lambda factor: torch.cat([torch.full_like(ratio[ratio != 0], factor(p)).flatten() for p, ratio in found])  # noqa: E731
+    expect_close(kept, full(lambda p: 1 / (1 - p)), of_the_kept, _as(full, _FACTORS))
+    drops = [int((ratio == 0).sum()) for ratio in _expect_fresh(lambda: draw((13, 17), 0.4), what)]
+    expect(len({*drops}) > 1, *_SAME_NUMBER.words, count=drops[0])
+
+
+def _share_numbers(noise: torch.Tensor) -> bool:
+    """Tell whether entries at any fixed distance, or mirrored at any point, are correlated."""
+    noise = noise.double() - noise.double().mean()
+    waves = torch.fft.fftn(noise)
+    shifted, mirrored = (torch.fft.ifftn(waves * other).real.flatten().abs() for other in (waves.conj(), waves))
+    return max(shifted[1:].max(), mirrored.max()) > 0.25 * shifted[0] or shifted[0] < 1e-10 * noise.numel()
+
+
+def _expect_fresh(draw: Callable, what: str) -> list:
+    """Return seven draws, all different, that no seed was set for."""
+    seed, draws = torch.initial_seed(), [draw() for _ in range(7)]
+    expect(not any(torch.allclose(*pair) for pair in itertools.combinations(draws, 2)), *_SAME_NUMBERS, what=what)
+    expect(torch.initial_seed() == seed, "seed set inside", "在内部设置了随机种子",
+           "`{what}` sets torch's seed, which decides all random numbers that come later. Draw new numbers, and set no seed.",
+           "`{what}` 设置了 torch 的随机种子，此后的所有随机数都由它决定。请直接抽取新的随机数，不要设置种子。", what=what)
+    return draws
+
+
+_SHAPES = {(): torch.float64, (6,): torch.float32, (5, 7): torch.float16, (2, 3, 4): torch.float64, (2, 3, 4, 5): torch.bfloat16}
+
+
+def _expect_a_layer(layer: Callable, call: str, probabilities: tuple, fresh="torch.rand_like(X)", shapes=tuple(_SHAPES)):
+    """State what holds for any `layer(X, p)`: X of any shape and dtype, on any device, with gradients."""
+    for shape, p in itertools.product(shapes, probabilities):
+        # Not contiguous in memory, and a leaf.
+        X = _far_from_zero(*shape[::-1], dtype=_SHAPES[shape]).permute([*range(len(shape))][::-1]).detach().requires_grad_()
+        what = f"{call.format(p=p)}, X of shape {shape}"
+        with torch.no_grad(), unchanged(X=X):
+            layer(X, p)
+        with unchanged(X=X):
+            out = tensor(layer(X, p), what, like=X)
+        factor = (out / X).detach().double() + 0.0  # no -0
+        want = torch.full_like(factor, 1 - p) if p in (0, 1) else factor.nan_to_num()
+        rounding = {"rtol": 1e-5, "atol": 30 * torch.finfo(X.dtype).eps}
+        expect_close(factor, want, Text("{what} / input", "{what} / 输入").format(what=what), **rounding)
+        (gradient,) = torch.autograd.grad(out.sum(), X, allow_unused=True) if out.requires_grad else (None,)
+        expect(gradient is not None or not out.any(), *_NO_GRADIENT, what=what, input="X")
+        if gradient is not None:
+            expect_close(gradient, factor, Text("the gradient of {what}", "{what} 的梯度").format(what=what), **rounding)
+        expect_on_its_device(layer, (X, p), "X", fresh)
 
 
 class _Probe(nn.Module):
@@ -123,33 +168,22 @@ class _Probe(nn.Module):
     Mistake(lambda X, p: X, *_NOTHING_DROPPED),
     Mistake(lambda X, p: X * ~_kept(X, p) / (1 - p), *_KEEPS_P),
     Mistake(lambda X, p: X * torch.randint_like(X, 2) / (1 - p), *_WRONG_SHARE),
-    Mistake(lambda X, p: X * _kept(X[0], p) / (1 - p), *_SHARED_MASK),
-    Mistake(lambda X, p: X * _kept(X[..., :1], p) / (1 - p), *_SHARED_MASK),
+    Mistake(lambda X, p: X * _kept(X[0], p) / (1 - p), *_SHARED),
+    Mistake(lambda X, p: X * _kept(X[..., :1], p) / (1 - p), *_SHARED),
 ])
 def layer(dropout):
     """Check inverted dropout; Srivastava et al. (2014), section 10."""
     call = "dropout(X, p)"
-    for *shape, dtype, grad in (
-        (64, 50, torch.float32, True), (40, 8, 10, torch.float64, True), (50, 40, torch.float32, False)
-    ):
-        X = _far_from_zero(*shape, dtype=dtype)
-        what = call if grad else f"with torch.no_grad(): {call}"
-        for p in _small_and_large(0.15, 0.4):
-            with torch.set_grad_enabled(grad):
-                with unchanged(X=X):
-                    tensor(dropout(X, p), what, like=X)
-                _expect_dropped(lambda X=X, p=p: tensor(dropout(X, p), call, X.shape) / X, p, what)
-    X = torch.randn(5, 7)
-    expect_close(tensor(dropout(X, 0.0), call, X.shape), X, "dropout(X, 0)")
-    expect_close(tensor(dropout(X, 1.0), call, X.shape), torch.zeros_like(X), "dropout(X, 1)")
-    out = tensor(dropout(X.requires_grad_(), 0.5), call, X.shape)
-    expect(out.requires_grad, "no gradient", "没有梯度",
-           "Nothing can be learned through your layer: `{call}` has lost its link to X. Compute it from X itself, "
-           "without `detach`, `data`, `no_grad` or NumPy.",
-           "梯度传不过你的层：`{call}` 与 X 之间断了计算图。请直接由 X 计算，"
-           "不要用 `detach`、`data`、`no_grad` 或 NumPy。", call=call)
-    with elsewhere("X"):
-        dropout(X, 0.5)
+
+    def draw(shape, p):
+        X = _far_from_zero(*shape)
+        with unchanged(X=X):
+            return tensor(dropout(X, p), call, like=X) / X
+
+    _expect_dropped(draw, call)
+    with torch.no_grad():
+        expect((draw((13, 17), 0.5) == 0).any(), *_NOTHING_DROPPED, what=f"with torch.no_grad(): {call}", p=0.5, count=221)
+    _expect_a_layer(dropout, "dropout(X, {p})", (0, 0.5, 1))
 
 
 def _module(forward: Callable) -> type[nn.Module]:
@@ -212,30 +246,40 @@ def module(Dropout):
 
 
 def _expect_two_modes(layer: nn.Module, p: float) -> None:
-    X, what = _far_from_zero(64, 50), "net.train()(X)"
+    what = "net.train()(X)"
     net = nn.Sequential(nn.Identity(), nn.Sequential(layer))
+
+    def trained(X, p):
+        layer.p = p
+        return net.train()(X)
+
+    def draw(shape, p):
+        X = _far_from_zero(*shape)
+        return tensor(trained(X, p), what, like=X) / X
+
+    X = _far_from_zero(13, 17)
     for _ in range(2):  # to and fro: the mode may be changed at any time
         with unchanged(X=X):
-            out = tensor(net.eval()(X), "net.eval()(X)", X.shape)
+            out = tensor(net.eval()(X), "net.eval()(X)", like=X)
         expect(not (out == 0).any(), *_ACTIVE)
         expect_close(out, X, "net.eval()(X)", _as(lambda factor: X * factor(p), _IN_EVAL_MODE))
-        net.train()
         with unchanged(X=X):
-            tensor(net(X), what, like=X)
-        _expect_dropped(lambda: tensor(net(X), what, X.shape) / X, p, what)
-    with elsewhere("X"):
-        net(X)
-    layer.p = 0.0
-    expect(torch.allclose(net(X[:2]), X[:2]), "a change of p has no effect", "改变 p 不起作用",
-           "After `layer.p = 0.0` your layer still drops entries, with the probability that it was made with. Read "
-           "`self.p` in each call, as `nn.Dropout` does.",
-           "执行 `layer.p = 0.0` 之后，你的层仍按创建时的概率丢弃元素。请像 `nn.Dropout` 那样，"
-           "每次调用时都读取 `self.p`。")
+            out = tensor(net.train()(X), what, like=X)
+        expect((out == 0).any(), *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=out.numel())
+    layer.p = 0.95
+    expect((net(X) == 0).double().mean() > 0.8, "a change of p has no effect", "改变 p 不起作用",
+           "After `layer.p = 0.95` your layer still drops entries with the probability that it was made with. Read `self.p` in "
+           "each call, as `nn.Dropout` does.",
+           "执行 `layer.p = 0.95` 之后，你的层仍按创建时的概率丢弃元素。请像 `nn.Dropout` 那样，每次调用时都读取 `self.p`。")
+    _expect_dropped(draw, what)
+    _expect_a_layer(trained, "Dropout({p})(X)", (0, 0.5, 1))
+    for layer.p in (1.0, 0.5):
+        _expect_a_layer(lambda X, p: net.eval()(X), "net.eval()(X)", (0,))
 
 
 # Measuring ----------------------------------------------------------------------------------------
 
-def _counted(statistic: Callable, *, training=False, grad=False, restore=True) -> Callable:
+def _counted(statistic: Callable, *, training=False, grad=False) -> Callable:
     """Return an answer that makes something of the hits and sizes of the batches."""
 
     def accuracy(net, data_iter):
@@ -243,7 +287,7 @@ def _counted(statistic: Callable, *, training=False, grad=False, restore=True) -
         net.train(training)
         with torch.set_grad_enabled(grad):
             pairs = [((net(X).argmax(1) == y).sum().item(), len(y)) for X, y in data_iter]
-        net.train(before if restore else training)
+        net.train(before)
         return statistic(*np.array(pairs).T)
 
     return accuracy
@@ -255,72 +299,54 @@ def _share(hits, sizes):
 
 _MODES = {True: Text("train", "训练"), False: Text("evaluation", "评估")}
 _IN_TRAIN_MODE = Mistake(_counted(_share, training=True), "measured in train mode", "在训练模式下度量",
-    "The net was in train mode while you measured it, so dropout was active and luck decided. Call `net.eval()` first.",
-    "你度量时网络处于训练模式，暂退法开着，结果全凭运气。请先调用 `net.eval()`。")
+    "While you measured, parts of the net were in train mode ({parts}), where dropout and normalization act as in training. "
+    "Call `net.eval()` first: it reaches every part.",
+    "你度量时，网络有些部分处于训练模式（{parts}），暂退法和归一化在其中都像训练时那样起作用。请先调用 `net.eval()`，它会作用到每一部分。")
 _GRADIENTS_RECORDED = Mistake(_counted(_share, grad=True), "gradients recorded", "记录了梯度",
     "While you measure, PyTorch keeps every intermediate result for a backward pass that never comes. Measure inside "
     "`with torch.no_grad():`.",
     "度量时，PyTorch 为反向传播保留了所有中间结果，而反向传播根本不会发生。请放在 `with torch.no_grad():` 之内度量。")
-_NOT_RESTORED = Mistake(_counted(_share, restore=False), "mode not restored", "模式没有恢复",
-    "The net came in {before} mode and leaves in {after} mode. Remember `net.training`, and put it back at the end.",
-    "网络来时处于{before}模式，离开时却处于{after}模式。请先记下 `net.training`，最后再恢复。")
-
-
-def _watched(net: nn.Module) -> nn.Module:
-    """Note in the net how it comes: its modes and its weights."""
-    net.came_in = [module.training for module in net.modules()]
-    net.came_with = copy.deepcopy(net.state_dict())
-    return net
-
-
-def _expect_weights_as_they_were(net: nn.Module) -> None:
-    same = all(torch.equal(value, net.came_with[name]) for name, value in net.state_dict().items())
-    expect(same, "network changed", "网络被改动",
-           "Measuring has changed the weights of the net.",
-           "你的代码在度量时改动了网络的权重。度量只应读取，不应更新。")
 
 
 def _nets_and_data():
     """Yield nets in either mode, with data of which the last batch is smaller and harder."""
-    for training, right_ones in ((True, (12, 7, 1)), (False, (13, 9, 1))):
-        net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Dropout(0.8)).eval()
+    for training, sizes, right_ones in ((True, (16, 16, 4), (12, 7, 1)), (False, (20, 20, 20, 7), (15, 11, 9, 1))):
+        net = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Sequential(nn.Dropout(0.8)), nn.Linear(6, 4))
+        net.eval()[1].bias.requires_grad_(False)
+        net[1].weight.grad = torch.ones_like(net[1].weight)
         data = []
-        for size, hits in zip((16, 16, 4), right_ones, strict=True):
+        for size, hits in zip(sizes, right_ones, strict=True):
             X = torch.randn(size, 3, 4)
             y = net(X).argmax(1)
             missed = torch.randperm(size)[hits:]
             y[missed] = (y[missed] + torch.randint(1, 4, (size - hits,))) % 4
             data.append((X, y))
-        seen = net.seen = []  # (train mode, gradients) of each module that ran, also in a copy
+        calls = net.calls = []  # also of a copy
 
-        def note(module, inputs, seen=seen):
-            seen.append((module.training, torch.is_grad_enabled()))
+        def before(module, inputs):
+            parts = {type(part).__name__: None for part in module.modules() if part.training}
+            expect(not parts, *_IN_TRAIN_MODE.words, parts=", ".join(parts))
+
+        def after(module, inputs, output, calls=calls):
+            expect(not output.requires_grad, *_GRADIENTS_RECORDED.words)
+            calls.append(output)
 
         for part in net.modules():
-            part.register_forward_pre_hook(note)
-        yield {"net": _watched(net.train(training)), "data_iter": data}
+            part.register_forward_pre_hook(before)
+        net.register_forward_hook(after)
+        yield {"net": net.train(training), "data_iter": data}
 
 
 def _measured_well(value, call, arguments):
     value = number(value, call)
-    seen = arguments["net"].seen.copy()
-    arguments["net"].seen.clear()
-    expect(seen, "network not used", "没有用到网络",
+    expect(arguments["net"].calls, "network not used", "没有用到网络",
            "`{call}` never called `net(X)`.", "`{call}` 从来没有调用 `net(X)`。", call=call)
-    expect(not any(training for training, _ in seen), *_IN_TRAIN_MODE.words)
-    expect(not any(grad for _, grad in seen), *_GRADIENTS_RECORDED.words)
+    arguments["net"].calls.clear()
     return value
 
 
-def _left_as_it_came(answer, arguments, value):
-    net = arguments["net"]
-    expect([module.training for module in net.modules()] == net.came_in, *_NOT_RESTORED.words,
-           before=_MODES[net.came_in[0]], after=_MODES[net.training])
-    _expect_weights_as_they_were(net)
-
-
 value_exercise("dropout.evaluate", "accuracy(net, data_iter)",
-               inputs=_nets_and_data, right=_counted(_share), returns=_measured_well, also=_left_as_it_came, mistakes=[
+               inputs=_nets_and_data, right=_counted(_share), returns=_measured_well, mistakes=[
     Mistake(_counted(lambda hits, sizes: (hits / sizes).mean()),
             "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
             "You average the accuracies of the batches, but the last batch is smaller. Count right answers and "
@@ -346,7 +372,7 @@ value_exercise("dropout.evaluate", "accuracy(net, data_iter)",
             "You return the last batch's accuracy.", "你返回的是最后一个批量的准确率，应统计所有批量。"),
     Mistake(_counted(lambda hits, sizes: hits[0] / sizes[0]), "only the first batch", "只有第一个批量",
             "You return after the first batch.", "第一个批量之后你就返回了，应等循环结束再返回。"),
-    _IN_TRAIN_MODE, _GRADIENTS_RECORDED, _NOT_RESTORED,
+    _IN_TRAIN_MODE, _GRADIENTS_RECORDED,
 ])
 
 
@@ -368,25 +394,30 @@ def _deep_nets():
             nn.init.normal_(linear.weight, std=(1 + float(torch.rand(()))) / 24**0.5)
             nn.init.normal_(linear.bias)  # some units are more active than others
             blocks.append(nn.Sequential(linear, nn.ReLU(), nn.Dropout(0.5, inplace=True)))
-        net = nn.Sequential(nn.Flatten(), _Probe(), container(*blocks), nn.Linear(24, 5), nn.LeakyReLU())
-        yield {"net": _watched(net.eval()), "X": torch.randn(256, 4, 6)}
+        net = nn.Sequential(nn.Flatten(), _Probe(), container(*blocks), nn.LayerNorm(24), nn.Linear(24, 5), nn.LeakyReLU())
+        net.register_forward_hook(lambda *passed: None)  # somebody else's
+        yield {"net": net.eval(), "X": torch.randn(256, 4, 6)}
+    images = nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Conv2d(2, 5, 2), nn.ReLU(), _Probe(), nn.Dropout(), nn.Flatten(), nn.Linear(25, 3))
+    images.eval()[4].train()  # one part in another mode
+    yield {"net": images, "X": torch.randn(64, 4, 6)}
 
 
-def _hooked(statistic: Callable = torch.var, kind: type = nn.ReLU, *, before: bool = False) -> Callable:
+def _hooked(statistic: Callable = torch.var, kind: type = nn.ReLU, *, before=False, as_defined=False) -> Callable:
     """Return an answer that measures all layers of a kind, behind or before them, as they run."""
 
     def activation_variance(net, X):
         found = []
 
         def note(layer, inputs, output):
-            found.append(float(statistic(inputs[0] if before else output)))
+            found.append((layer, float(statistic(inputs[0] if before else output))))
 
-        hooks = [module.register_forward_hook(note) for module in net.modules() if type(module) is kind]
+        layers = [module for module in net.modules() if type(module) is kind]
+        hooks = [layer.register_forward_hook(note) for layer in layers]
         with torch.no_grad():
             net(X)
         for hook in hooks:
             hook.remove()
-        return found
+        return [value for _, value in sorted(found, key=lambda pair: layers.index(pair[0]) if as_defined else 0)]
 
     return activation_variance
 
@@ -403,18 +434,12 @@ def _one_by_one(net, X):
 
 def _a_number_for_each_relu(value, call, arguments):
     net = arguments["net"]
-    expect(not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules()),
-           "hook left behind", "钩子没有撤掉",
-           "The net still has your hook, so it will go on measuring at every later call. Keep what "
-           "`register_forward_hook` returns, and call its `remove()`.",
-           "网络上还留着你的钩子，以后每次调用都会继续度量。请保存 `register_forward_hook` 的返回值，"
-           "并调用它的 `remove()`。")
-    training = net.came_in[0]
-    modes = [module.training for module in net.modules()]
-    expect(modes == net.came_in and all(seen == training for seen in net[1].training_seen), "mode changed", "模式变了",
-           "The net came in {mode} mode; measure it in the mode it is in, and leave it there.",
-           "网络来时处于{mode}模式；请就在这个模式下度量，事后也不要改变它。", mode=_MODES[training])
-    _expect_weights_as_they_were(net)
+    (probe,) = (module for module in net.modules() if isinstance(module, _Probe))
+    seen = probe.training_seen.copy()
+    probe.training_seen.clear()
+    expect(all(training == probe.training for training in seen), "mode changed", "模式变了",
+           "The net came in {mode} mode, and was measured in the other one. Measure it in the mode in which it is.",
+           "网络来时处于{mode}模式，你却在另一种模式下度量。请就在它所处的模式下度量。", mode=_MODES[probe.training])
     if torch.is_tensor(value) and value.ndim == 0:
         value = [value]
     return numbers(value, call, sum(type(module) is nn.ReLU for module in net.modules()))
@@ -428,13 +453,16 @@ _AFTER_DROPOUT = Mistake(_hooked(kind=nn.Dropout), "measured after dropout", "�
 
 def _also_in_train_mode(answer, arguments, value):
     net, X = arguments.values()
-    _watched(net.train())[1].training_seen.clear()
-    call = "activation_variance(net, X)"
-    got = _a_number_for_each_relu(answer(net, X), call, arguments)
+    call, modes = "activation_variance(net, X)", [module.training for module in net.modules()]
+    net.train()
+    with unchanged(net=net, X=X):
+        got = answer(net, X)
+    got = _a_number_for_each_relu(got, call, arguments)
     # With other masks, the variances of deeper layers differ a little; those after dropout differ a lot.
     expect_close(got, torch.tensor(_hooked()(net, X)), call,
                  _as(lambda measure: torch.tensor(measure(net, X)), [_AFTER_DROPOUT]), rtol=0.5)
-    _watched(net.eval())[1].training_seen.clear()
+    for module, mode in zip(net.modules(), modes, strict=True):
+        module.training = mode
 
 
 value_exercise("dropout.activation_variance", "activation_variance(net, X)", inputs=_deep_nets, right=_hooked(),
@@ -462,7 +490,7 @@ value_exercise("dropout.activation_variance", "activation_variance(net, X)", inp
     Mistake(_one_by_one, "layers called in the order of definition", "按定义的顺序调用了各层",
             "You call the layers one by one, as they are defined. Only `net(X)` knows in which order they run.",
             "你按定义的先后逐个调用各层。它们按什么顺序运行，只有 `net(X)` 知道。"),
-    Mistake(lambda net, X: _hooked()(net, X)[::-1], "in reverse order", "顺序反了",
+    Mistake(_hooked(as_defined=True), "in the wrong order", "顺序不对",
             "The values are right, but their order is not. Begin with the layer next to the input, and go on as the "
             "layers run, wherever they are defined.",
             "值都对，顺序不对。要从最靠近输入的层开始，按各层运行的先后排列，与定义的先后无关。"),
@@ -476,7 +504,7 @@ def _mean(losses, sizes):
 
 
 def _loop(
-    value: Callable = _mean, *, mode=True, clear: str = "before", step: str = "each", item=torch.Tensor.item
+    value: Callable = _mean, *, mode=True, clear: str = "before", step: str = "each", item=torch.Tensor.item, late=False
 ) -> Callable:
     """Return the textbook's loop over an epoch, or not quite; what it returns, `value` makes of losses and sizes."""
 
@@ -492,7 +520,7 @@ def _loop(
                 optimizer.step()
             if clear == "after":
                 optimizer.zero_grad()
-            losses.append(item(batch_loss))
+            losses.append(item(loss(net(X), y) if late else batch_loss))
         if step == "last":
             optimizer.step()
         return value(losses, [len(y) for _, y in train_iter])
@@ -504,10 +532,13 @@ _NOTHING_LEARNED = Mistake(_loop(step="none"), "nothing learned", "什么也没�
     "The weights of the net are the same as before: somebody must call `optimizer.step()`, after `backward()`.",
     "网络的权重与之前相同：`backward()` 之后，别忘了调用 `optimizer.step()`。")
 _NOT_IN_TRAIN_MODE = Mistake(_loop(mode=False), "not in train mode", "不在训练模式",
-    "The net, or a part of it, came in evaluation mode and was trained like that, so its dropout layers did nothing. "
-    "Call `net.train()` first, whatever `net.training` says.",
-    "网络（或其中一部分）来时处于评估模式，也就这样训练了，其中的暂退层没有起作用。无论 `net.training` 是什么，"
-    "都请先调用 `net.train()`。")
+    "A part of the net was in evaluation mode each time that you called the net, so dropout layers did nothing there. Call "
+    "`net.train()` first, whatever `net.training` says.",
+    "你每次调用网络时，网络都有一部分处于评估模式，其中的暂退层没有起作用。无论 `net.training` 是什么，都请先调用 `net.train()`。")
+_NOT_ALL_IN_TRAIN_MODE = ("not always in train mode", "并非始终处于训练模式",
+    "Of {count} passes through the net, {off} were in evaluation mode. Train on every batch in train mode, and return the "
+    "loss of that very pass.",
+    "网络共运行了 {count} 次，其中 {off} 次处于评估模式。每个批量都要在训练模式下训练，返回的损失也要取自同一次前向计算。")
 _KEEPS_GRAPH = Mistake(_loop(item=torch.Tensor.clone), "loss keeps its graph", "损失还带着计算图",
     "You return a tensor that holds on to the network's whole computation. Add up plain numbers: `.item()`.",
     "你返回的张量还牵着网络的整个计算图。请累加普通的数：`.item()`。")
@@ -544,6 +575,9 @@ _WRONG_SUMS = [
             "批量的损失已经是平均值。请先乘以样本数，再累加。"),
     Mistake(_loop(lambda losses, sizes: _mean(losses, sizes) * sum(sizes)), "sum instead of mean", "该取平均，却求了和",
             "That is the sum over all examples: divide it by their number.", "这是所有样本之和，还要除以样本数。"),
+    Mistake(_loop(late=True), "loss measured after the step", "在更新之后才度量损失",
+            "That is the loss after the step. Return the loss with which each step began.",
+            "这是更新之后的损失。应返回每一步更新之前的损失。"),
     Mistake(_loop(lambda losses, sizes: sum(losses)), "sum over the batches", "各批量之和",
             "You add up the losses of the batches. Return the mean over all examples.",
             "你把各批量的损失加了起来。应返回所有样本的平均损失。"),
@@ -554,16 +588,20 @@ _WRONG_SUMS = [
 def fix_loop(train_epoch):
     """Check one epoch of training against the textbook loop."""
     call = "train_epoch(net, train_iter, loss, optimizer)"
-    for momentum, gradient in ((0.0, None), (0.9, 1.0)):
-        start = nn.Sequential(_Probe(), nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).eval()
+    for momentum, gradient, sizes in ((0.0, None, (10, 10, 10, 3)), (0.9, 1.0, (12, 12, 5))):
+        start = nn.Sequential(nn.Sequential(_Probe()), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3)).eval()
         start.training = gradient is not None  # then only its parts are in evaluation mode
-        data = [(3 * torch.randn(n, 6), torch.randint(0, 3, (n,))) for n in (10, 10, 10, 3)]
+        start[4].bias.requires_grad_(False)
+        data = [(3 * torch.randn(n, 6), torch.randint(0, 3, (n,))) for n in sizes]
         run = partial(_after_an_epoch, start=start, data=data, momentum=momentum, gradient=gradient)
         net, value, weights = run(train_epoch)
         got = number(value, call)
         unlearned = torch.equal(weights, nn.utils.parameters_to_vector(start.parameters()))
         expect(not unlearned, *_NOTHING_LEARNED.words)
-        expect(all(net[0].training_seen), *_NOT_IN_TRAIN_MODE.words)
+        (probe,) = net[0]
+        seen = probe.training_seen
+        expect(any(seen), *_NOT_IN_TRAIN_MODE.words)
+        expect(all(seen), *_NOT_ALL_IN_TRAIN_MODE, count=len(seen), off=seen.count(False))
         _, right_value, right_weights = run(_loop())
         expect_close(weights, right_weights, Text("the weights after an epoch", "训练一轮后的权重"),
                      _as(lambda loop, run=run: run(loop)[2], _WRONG_STEPS), rtol=1e-3, atol=1e-5)
@@ -574,11 +612,11 @@ def fix_loop(train_epoch):
 def _after_an_epoch(epoch, start, data, momentum, gradient):
     """Return a copy of the net after the epoch, what the epoch returned, and the weights."""
     net = copy.deepcopy(start)
-    for parameter in net.parameters():
+    for parameter in filter(lambda parameter: parameter.requires_grad, net.parameters()):
         parameter.grad = gradient and torch.full_like(parameter, gradient)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=momentum)
     with unchanged(train_iter=data):
-        value = epoch(net, data, nn.CrossEntropyLoss(), optimizer)
+        value = epoch(net, data, nn.CrossEntropyLoss(label_smoothing=0.2), optimizer)
     return net, value, nn.utils.parameters_to_vector(net.parameters()).detach()
 
 
@@ -645,21 +683,21 @@ value_exercise("dropout.paired_difference", "paired_difference(a, b)",
 
 
 def _losses():
-    """Yield losses on which all mistakes differ; then those of one seed, and two epochs equally good."""
-    best_epoch = EXERCISES["dropout.best_epoch"]
-    answers = [best_epoch.right, *(mistake.gives for mistake in best_epoch.mistakes)]
-    for shape in ((3, 20), (5, 12)):
-        epochs = []
-        while len(set(epochs)) < len(answers) - 1:  # without a tie, the last of the best is the first
-            losses = torch.rand(shape, dtype=torch.float64).numpy() + 0.5
-            epochs = [float(answer(losses)) for answer in answers]
-        yield {"valid_loss": losses}
-    yield {"valid_loss": torch.rand(1, 7, dtype=torch.float64).numpy()}
+    """Yield losses with the best epoch anywhere: alone, by very little, or first of equals."""
+    for shape, place in itertools.product(((3, 20), (5, 12), (1, 7), (4, 9), (3, 1), (2, 4)), (0, -1, None, None)):
+        losses = (torch.rand(shape, dtype=torch.float64) + 0.5).numpy()
+        if place is not None:
+            losses[:, place] -= losses.mean(0)[place] - losses.mean(0).min() + 0.01
+        yield {"valid_loss": losses * 10 ** float(torch.randint(-2, 3, ()))}
+    losses = np.random.default_rng(int(torch.randint(99, ()))).uniform(1, 2, (4, 12))
+    losses[:, [3, 8]] = [1, 1 - 1e-5]
+    yield {"valid_loss": losses}
     yield {"valid_loss": np.array([[0.9, 0.5, 0.7, 0.5]] * 2)}
+    yield {"valid_loss": np.array([[20.0, 12.0, 15.0], [15.0, 20.0, 25.0]])}
 
 
 value_exercise("dropout.best_epoch", "best_epoch(valid_loss)", inputs=_losses,
-               right=lambda loss: loss.mean(0).argmin() + 1, together=True, mistakes=[
+               right=lambda loss: loss.mean(0).argmin() + 1, mistakes=[
     Mistake(lambda loss: loss.mean(0).argmin(), "counted from 0", "从 0 数起",
             "Index 0 is epoch 1: count the epochs from 1.", "下标 0 是第 1 轮：轮次要从 1 数起。"),
     Mistake(lambda loss: loss.argmin(1).mean() + 1, "mean of the seeds' best epochs", "取了各随机种子最佳轮次的平均",
@@ -675,6 +713,8 @@ value_exercise("dropout.best_epoch", "best_epoch(valid_loss)", inputs=_losses,
             "That is the median of the seeds; take their mean.", "这是各随机种子的中位数，应取均值。"),
     Mistake(lambda loss: loss.mean(0).argmax() + 1, "highest instead of lowest", "该取最低，却取了最高",
             "You look for the highest loss.", "你找的是最高的损失，应找最低的。"),
+    Mistake(lambda loss: loss.max(0).argmin() + 1, "worst seed instead of mean", "该用均值，却用了最差的随机种子",
+            "You judge each epoch by its worst seed; take the mean.", "你按最差的随机种子来评判每一轮，应取均值。"),
     Mistake(lambda loss: loss.mean(0).min(), "the loss instead of the epoch", "给了损失，而不是轮次",
             "That is the lowest loss. Return the epoch in which it occurs.", "这是最低的损失。应返回它出现在哪一轮。"),
     Mistake(lambda loss: loss.shape[1], "always the last epoch", "总是最后一轮",
@@ -683,14 +723,15 @@ value_exercise("dropout.best_epoch", "best_epoch(valid_loss)", inputs=_losses,
             "You look for the lowest single loss, so one lucky seed decides. Average over the seeds first.",
             "你找的是所有单个损失中最低的，于是一个走运的随机种子就说了算。应先对随机种子取平均。"),
     Mistake(lambda loss: loss.shape[1] - loss.mean(0)[::-1].argmin(), "last of equal epochs", "几轮相等时取了最后一个",
-            "Epochs 2 and 4 are equally good: return the first of them.", "第 2 轮和第 4 轮一样好：应返回前面那一个。"),
+            "Of several equally good epochs return the first.", "有几轮一样好时，应返回最前面的那一轮。"),
 ])
 
 
 def _four_groups():
-    centers = {"none": 0.60, "decay": 0.68, "dropout": 0.75, "both": 0.87}
-    for n in (5, 3, 1):
-        yield {name: _accuracies(n, center) for name, center in centers.items()}
+    for n, with_dropout, without in ((5, 0.12, 0.08), (3, 0.01, 0.12), (1, -0.05, 0.04), (4, -0.1, -0.03), (8, 0.05, -0.06)):
+        none, dropout = _accuracies(n, 0.6), _accuracies(n, 0.65)
+        decay, both = none + _accuracies(n, without), dropout + _accuracies(n, with_dropout)
+        yield {"none": none, "decay": decay, "dropout": dropout, "both": both}
 
 
 value_exercise("dropout.interaction", "interaction(none, decay, dropout, both)", inputs=_four_groups,
@@ -813,30 +854,49 @@ _ACTIVATIONS = ("activations dropped instead of weights", "该丢弃权重，却
 def dropconnect(answer):
     """Check a linear layer with dropped weights; Wan et al. (2013), one mask a call."""
     call = "dropconnect(X, W, b, p)"
-    num_inputs, num_outputs = 60, 50
-    W, b, X = _far_from_zero(num_outputs, num_inputs), torch.randn(num_outputs), torch.randn(8, num_inputs)
-    probabilities = _small_and_large(0.2, 0.4)
-    one_each = torch.eye(num_inputs)  # with it as X, the outputs are the weights themselves
 
-    def layer(X, p):
-        return tensor(answer(X, W, b, p), call, (len(X), num_outputs))
+    def layer(X, W, b, p):
+        return tensor(answer(X, W, b, p), call, (len(X), len(W)))
 
+    def draw(shape, p):
+        W, b, one_each = _far_from_zero(*shape), torch.randn(shape[0]), torch.eye(shape[1])
+        # The outputs are the weights themselves.
+        return (layer(one_each, W, b, p) - b).round(decimals=5) / W.T
+
+    W, b, X = _far_from_zero(9, 14), torch.randn(9), torch.randn(8, 14)
     with unchanged(X=X, W=W, b=b):
-        layer(X, probabilities[0])
-    expect_close(layer(X, 0.0), F.linear(X, W, b), "dropconnect(X, W, b, 0)",
+        layer(X, W, b, 0.3)
+    expect_close(layer(X, W, b, 0.0), F.linear(X, W, b), "dropconnect(X, W, b, 0)",
                  _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
     b_only, zeros = b.expand(8, -1), torch.zeros_like(X)
-    for p in probabilities:
-        out = layer(zeros, p)
+    for p in (0.3, 0.7, 0.5, 0.6):
+        out = layer(zeros, W, b, p)
         expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED.words)
         expect_close(out, b_only, "dropconnect(0, W, b, p)",
                      _as(lambda wrong, p=p: wrong(zeros, W, b, p), [_BIAS_RESCALED, _BIAS_LEFT_OUT]))
-        same = layer(X[:1].expand(8, -1), p)
+        same = layer(X[:1].expand(8, -1), W, b, p)
         expect(torch.allclose(same, same[:1].expand(8, -1), rtol=1e-3, atol=1e-3), *_FOR_EACH_EXAMPLE)
-        _expect_dropped(lambda p=p: (layer(one_each, p) - b).round(decimals=5) / W.T, p, call, _ACTIVATIONS)
-    expect_close(layer(X, 1.0), b_only, "dropconnect(X, W, b, 1)")
-    with elsewhere("W"):
-        answer(X, W, b, 0.5)
+    _expect_dropped(draw, call, ((56, 50), (30, 90)), _ACTIVATIONS)
+    expect_close(layer(X, W, b, 1.0), b_only, "dropconnect(X, W, b, 1)")
+    for p, dtype in itertools.product((0, 0.5, 1), (torch.float32, torch.float64)):
+        _expect_gradients_of_dropconnect(answer, f"dropconnect(X, W, b, {p})", p, dtype)
+
+
+def _expect_gradients_of_dropconnect(answer: Callable, call: str, p: float, dtype: torch.dtype) -> None:
+    """State that X, W and b, of any layout and dtype, feel the output, and that it lies where they do."""
+    W, X = (values.T.detach().requires_grad_() for values in (_far_from_zero(6, 5, dtype=dtype), torch.eye(6, dtype=dtype)))
+    b = torch.randn(5, dtype=dtype).requires_grad_()
+    with unchanged(X=X, W=W, b=b):
+        out = tensor(answer(X, W, b, p), call, (6, 5))
+    kept = (out - b).detach().T
+    want = {"W": kept / W.detach(), "X": kept.sum(0).expand(6, -1), "b": torch.full_like(b, 6)}
+    gradients = torch.autograd.grad(out.sum(), (W, X, b), allow_unused=True) if out.requires_grad else (None,) * 3
+    for (name, right), gradient in zip(want.items(), gradients, strict=True):
+        expect(gradient is not None or not right.any(), *_NO_GRADIENT, what=call, input=name)
+        if gradient is not None:
+            expect_close(gradient, right, Text("the gradient of {what} at {name}", "{what} 对 {name} 的梯度").format(
+                what=call, name=name), rtol=1e-3, atol=1e-4)
+    expect_on_its_device(answer, (X, W, b, p), "W", "torch.rand_like(W)")
 
 
 def _noisy(variance: Callable = lambda p: p / (1 - p), mean=1.0, draw: Callable = torch.randn_like) -> Callable:
@@ -850,20 +910,19 @@ _NOISE_ADDED = Mistake(lambda X, p: X + (p / (1 - p)) ** 0.5 * torch.randn_like(
     "noise added instead of multiplied", "噪声是加上去的，不是乘上去的",
     "Where X is 0 the output should be 0 as well: multiply X by the noise.",
     "X 为 0 之处，输出也应为 0：请把 X 乘以噪声。")
-_ZEROS = Mistake(F.dropout, "zeros instead of Gaussian noise", "是零，不是高斯噪声",
-    "{share} of the entries are 0: that is dropout itself. Multiply each entry by a normally distributed number.",
-    "{share} 的元素是 0：这就是暂退法本身。应把每个元素乘以服从正态分布的数。")
-_SHARED_NOISE = (*_SHARED,
-    "Whole rows or columns get the same noise. Each entry needs a random number of its own.",
-    "整行或整列的噪声相同。每个元素都要有自己的随机数。")
+_ZEROS = Mistake(F.dropout, "zeros in the noise", "噪声里有零",
+    "{share} of the entries came out as 0. Normally distributed numbers are hardly ever 0: nothing is dropped here, and nothing "
+    "cut off.",
+    "{share} 的元素成了 0。服从正态分布的数几乎从不为 0：这里什么也不丢弃，也不截断。")
 _MEAN_0 = Mistake(_noisy(mean=0.0), "noise of mean 0", "噪声的均值为 0",
     "Your noise has mean 0, so on average nothing of X is left. Its mean should be 1.",
     "你的噪声均值为 0，平均来说 X 什么也不剩。均值应为 1。")
 _WRONG_MEAN = Mistake(lambda X, p: _noisy()(X, p) / (1 - p), "wrong mean", "均值不对",
-    "The mean of output / input should be 1; yours is {mean}.", "输出 / 输入的均值应为 1，你的是 {mean}。")
+    "The mean of output / input should be 1; for p in {p} yours is {mean}.", "输出 / 输入的均值应为 1；p 取 {p} 时，你的是 {mean}。")
 _NOT_GAUSSIAN = Mistake(_noisy(draw=lambda X: 12**0.5 * (torch.rand_like(X) - 0.5)), "not Gaussian", "不是高斯分布",
-    "Of normally distributed noise 68% lies within one standard deviation of the mean; of yours {inside} does.",
-    "服从正态分布的噪声，有 68% 落在均值两侧一个标准差之内；你的噪声有 {inside}。")
+    "The fourth power of (noise - mean) / standard deviation has mean 3 if the noise is normally distributed; with yours it is "
+    "{fourth}.",
+    "若噪声服从正态分布，(噪声 - 均值) / 标准差 的四次方均值为 3；你的噪声是 {fourth}。")
 _VARIANCE_OF_DROPOUT = ("The variance of dropout's noise is p/(1-p).",
     "暂退法噪声的方差是 p/(1-p)。")
 _VARIANCES = [  # of the noise, as functions of p
@@ -884,38 +943,39 @@ _VARIANCES = [  # of the noise, as functions of p
 
 @exercise("dropout.gaussian", "gaussian_dropout(X, p)", mistakes=[
     *_as(_noisy, _VARIANCES), _NO_NOISE, _NOISE_ADDED, _ZEROS, _MEAN_0, _WRONG_MEAN, _NOT_GAUSSIAN,
-    Mistake(_noisy(draw=lambda X: torch.randn_like(X[0])), *_SHARED_NOISE),
-    Mistake(_noisy(draw=lambda X: torch.randn_like(X[:, :1])), *_SHARED_NOISE),
+    Mistake(_noisy(draw=lambda X: torch.randn_like(X[0])), *_SHARED),
+    Mistake(_noisy(draw=lambda X: torch.randn_like(X[:, :1])), *_SHARED),
 ])
 def gaussian(gaussian_dropout):
     """Check multiplicative noise N(1, p/(1-p)); Srivastava et al. (2014), section 10."""
     call = "gaussian_dropout(X, p)"
-    X = torch.randn(7, 9, dtype=torch.float64)
-    with unchanged(X=X):
-        out = tensor(gaussian_dropout(X, 0.3), call, like=X)
-    expect_close(tensor(gaussian_dropout(X, 0.0), call, X.shape), X, "gaussian_dropout(X, 0)")
-    expect(not torch.equal(out, X), *_NO_NOISE.words, what=call)
-    zero = tensor(gaussian_dropout(torch.zeros(20, 20), 0.5), call, (20, 20))
+
+    def draw(p, *shape):
+        X = _far_from_zero(*shape, dtype=torch.float64)
+        with unchanged(X=X):
+            return tensor(gaussian_dropout(X, p), call, like=X) / X
+
+    expect((draw(0.3, 7, 9) != 1).any(), *_NO_NOISE.words, what=call)
+    zero = tensor(gaussian_dropout(torch.zeros(9, 9), 0.5), call, (9, 9))
     expect(not zero.any(), *_NOISE_ADDED.words)
-    expect(not torch.equal(out, tensor(gaussian_dropout(X, 0.3), call, X.shape)), *_SAME_MASK, what=call)
-    for p in _small_and_large(0.1, 0.3):
-        X = _far_from_zero(400, 500)
-        _expect_gaussian((tensor(gaussian_dropout(X, p), call, X.shape) / X).double(), p)
-    with elsewhere("X"):
-        gaussian_dropout(X, 0.5)
+    _expect_fresh(lambda: draw(0.3, 7, 9), call)
+    _expect_gaussian({p: draw(p, 80, 100) for p in _small_and_large(0.1, 0.3)}, call)
+    _expect_a_layer(gaussian_dropout, "gaussian_dropout(X, {p})", (0, 0.3), "torch.randn_like(X)", [*_SHAPES][2:])
 
 
-def _expect_gaussian(noise: torch.Tensor, p: float) -> None:
-    """State that the numbers are independent, and of N(1, p/(1-p))."""
-    want, n, zeros = p / (1 - p), noise.numel(), (noise == 0).double().mean()
-    mean, var = noise.mean().item(), noise.var().item()
-    expect(zeros < 0.01, *_ZEROS.words, share=f"{zeros:.0%}")
-    for dim in (0, 1):
-        pairs = noise.unfold(dim, 2, 2)
-        expect((pairs[..., 0] - pairs[..., 1]).square().mean() > 1e-3 * want, *_SHARED_NOISE)
-    expect(abs(mean) > 6 * (var / n) ** 0.5, *_MEAN_0.words)
-    expect(abs(mean - 1) < 6 * (var / n) ** 0.5, *_WRONG_MEAN.words, mean=f"{mean:.3g}")
-    inside = ((noise - mean).abs() < var**0.5).double().mean().item()
-    expect(abs(inside - 0.6827) < 6 * (0.6827 * 0.3173 / n) ** 0.5 + 1e-3, *_NOT_GAUSSIAN.words, inside=f"{inside:.0%}")
-    expect_close(var, want, Text("variance of the noise", "噪声的方差"),
-                 _as(lambda variance: variance(p), _VARIANCES), rtol=6 * (2 / n) ** 0.5)
+def _expect_gaussian(noises: dict[float, torch.Tensor], what: str) -> None:
+    """State that the numbers for each p are independent, and of N(1, p/(1-p))."""
+    for noise in noises.values():
+        zeros = (noise == 0).double().mean()
+        expect(zeros < 0.01, *_ZEROS.words, share=f"{zeros:.0%}")
+        expect(not _share_numbers(noise), *_SHARED, what=what)
+    noise = torch.stack([noise.flatten() for noise in noises.values()])
+    mean, std, n = noise.mean(1), noise.std(1), noise.shape[1]
+    expect(((mean - 0).abs() > 6 * std / n**0.5).any(), *_MEAN_0.words)
+    expect(((mean - 1).abs() < 6 * std / n**0.5).all(), *_WRONG_MEAN.words, p=short([*noises]), mean=short(mean.tolist()))
+    fourth = ((noise - mean[:, None]) / std[:, None]).pow(4).mean()
+    expect(abs(fourth - 3) < 8 * (24 / noise.numel()) ** 0.5, *_NOT_GAUSSIAN.words, fourth=short(fourth))
+    of_all = lambda variance: torch.tensor([variance(p) for p in noises], dtype=torch.float64)  # noqa: E731
+    expect_close(std**2, of_all(lambda p: p / (1 - p)),
+                 Text("variances of the noise for p in {p}", "p 取 {p} 时噪声的方差").format(p=short([*noises])),
+                 _as(of_all, _VARIANCES), rtol=6 * (2 / n) ** 0.5)

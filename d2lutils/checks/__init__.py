@@ -33,16 +33,18 @@ def check(name: str, answer: object, *, seed: int | None = None) -> Result:
         Shows itself; its ``passed`` says whether every property held. An answer that fails, does
         not end or returns something of no use gives a hint too, and raises nothing. (On Windows,
         and outside of the main thread, nothing stops an endless one: interrupt the kernel.) What
-        the answer prints is dropped, and the notebook's random numbers and torch's default device
-        and dtype stay as they were.
+        the answer prints is dropped, and the notebook's random numbers, its settings and the
+        functions of torch and NumPy stay as they were.
 
     Raises
     ------
     ValueError
-        If there is no exercise of that name.
+        If there is no exercise of that name, or the seed is out of range.
+    TypeError
+        If the seed is no whole number.
     """
     exercises = load(str(name).partition(".")[0])
-    if name not in exercises:
+    if not isinstance(name, str) or name not in exercises:
         every = load()
         near = difflib.get_close_matches(str(name), every, 1) or sorted(every)
         raise ValueError(f"there is no exercise {name!r}: try {', '.join(near)}")

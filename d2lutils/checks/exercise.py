@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from d2lutils.checks.expect import (
     Mistake,
@@ -79,7 +80,6 @@ def value_exercise(
     mistakes: Sequence[Mistake],
     returns: Callable = lambda value, call, arguments: number(value, call),
     also: Callable | None = None,
-    together: bool = False,
     rtol: float = 1e-4,
     atol: float = 1e-6,
 ) -> None:
@@ -94,16 +94,13 @@ def value_exercise(
     right : callable
         A right answer.
     mistakes : sequence of Mistake
-        Each with a wrong answer. One is named if it explains the first wrong value and all before.
+        Each with a wrong answer. One is named if it explains every value.
     returns : callable, default one number
         ``returns(value, call, arguments)`` raises `Wrong` unless the value is of the right kind,
         and returns what is compared: a number, a tensor, or a mapping of those from the name of
         each part. See `like`.
     also : callable, optional
         ``also(answer, arguments, value)`` states what must hold besides, once the value is right.
-    together : bool, default False
-        A mistake must explain the values after the first wrong one as well: for answers that choose
-        among a few values, where a single one fits several mistakes.
     rtol, atol : float
         As in `torch.isclose`.
     """
@@ -112,17 +109,20 @@ def value_exercise(
         value = returns(value, call, arguments)
         return value if isinstance(value, Mapping) else {"": value}
 
-    def explains(mistake, part, cases):
+    def outcome(function, given):
         try:
-            return all(
-                agree(got[part], read(mistake.gives(*given.values()), given)[part], rtol, atol)
-                for given, got in cases
-            )
+            return read(function(*given.values()), given)
         except Exception:  # not every wrong formula has a value everywhere
+            return None
+
+    def explains(mistake, part, cases):
+        pairs = [(outcome(mistake.gives, given), got) for given, got in cases]
+        if any((a is None) != (b is None) for a, b in pairs):
             return False
+        return all(a is None or agree(a[part], b[part], rtol, atol) for a, b in pairs)
 
     def ask(answer, arguments):
-        kept = (torch.Tensor, np.ndarray, list)
+        kept = (torch.Tensor, np.ndarray, list, nn.Module)
         with unchanged(**{k: v for k, v in arguments.items() if isinstance(v, kept)}):
             value = answer(*arguments.values())
         return value, read(value, arguments)
@@ -136,8 +136,7 @@ def value_exercise(
             for part in want:
                 if agree(got[part], want[part], rtol, atol):
                     continue
-                if together:
-                    cases += [(later, ask(answer, later)[1]) for later in coming]
+                cases += [(later, outcome(answer, later)) for later in coming]
                 what = part or _with_values(call, arguments)
                 for mistake in mistakes:
                     if explains(mistake, part, cases):

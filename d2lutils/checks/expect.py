@@ -5,14 +5,16 @@ English and in Chinese, with `{…}` for the numbers that were seen.
 """
 
 import copy
+import itertools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from d2lutils.words import Text
 
@@ -167,29 +169,49 @@ def number(value: object, what: str) -> float:
 def numbers(values: object, what: str, count: int) -> torch.Tensor:
     """Return so many numbers, from a list, a tuple or a tensor, as a tensor of float64."""
     returned(values, what)
-    try:
-        several = list(values)
+    try:  # not as a list at once: a million would take seconds
+        values = values if hasattr(values, "__len__") else [*itertools.islice(values, count + 1)]
+        got = len(values)
     except TypeError:
-        several = None
-    expect(several is not None and not isinstance(values, (str, bytes, dict, set)), "wrong type returned", "返回值的类型不对",
-           "`{what}` should return {count} numbers; yours returns something of type `{kind}`.",
-           "`{what}` 应返回 {count} 个数，你返回的类型却是 `{kind}`。",
+        got = None
+    expect(got is not None and not isinstance(values, (str, bytes, dict, set)), "wrong type returned", "返回值的类型不对",
+           "`{what}` should return a list of length {count}; yours returns something of type `{kind}`.",
+           "`{what}` 应返回长度为 {count} 的列表，你返回的类型却是 `{kind}`。",
            what=what, count=count, kind=type(values).__name__)
-    expect(len(several) == count, "wrong number of values", "返回值的个数不对",
-           "`{what}` should return {count} numbers; yours returns {got}.",
-           "`{what}` 应返回 {count} 个数，你返回了 {got} 个。", what=what, count=count, got=len(several))
-    return torch.tensor([number(value, what) for value in several], dtype=torch.float64)
+    expect(got == count, "wrong number of values", "返回值的个数不对",
+           "`{what}` should return a list of length {count}; yours has length {got}.",
+           "`{what}` 应返回长度为 {count} 的列表，你的长度是 {got}。", what=what, count=count, got=got)
+    return torch.tensor([number(value, what) for value in values], dtype=torch.float64)
 
 
 # What must not happen meanwhile -------------------------------------------------------------------
 
 
+HOOKS_OF_ALL_NETS = [
+    hooks for name, hooks in vars(nn.modules.module).items() if re.fullmatch("_global.*_hooks.*", name)
+]
+
+
 @contextmanager
 def unchanged(**values: object):
-    """Raise `Wrong` if one of the named tensors, arrays or lists (of tensors, too) is another one afterwards."""
-    before = {name: _copy(value) for name, value in values.items()}
+    """Raise `Wrong` if an answer that runs in here changes what is not its own.
+
+    That is one of the named tensors, arrays, lists (of tensors, too) or nets (their modes, hooks,
+    weights, …); or whether gradients are recorded, or on which device and in which dtype new tensors
+    are made.
+    """
+    before, switches = {name: _copy(value) for name, value in values.items()}, _switches()
     yield
+    for switch, now in _switches().items():
+        expect(now == switches[switch], "setting of torch not restored", "torch 的设置没有恢复",
+               "After your code `{switch}` is {now}; before, it was {before}. That holds for all that runs later: with gradients "
+               "off, nothing can be trained any more. Put it back; `with torch.no_grad():` does so by itself.",
+               "你的代码运行之后，`{switch}` 是 {now}，之前却是 {before}。这会影响此后运行的一切：梯度若一直关着，"
+               "就什么也无法训练了。请恢复原样；`with torch.no_grad():` 会自动恢复。", switch=switch, now=now, before=switches[switch])
     for name, value in values.items():
+        if isinstance(value, nn.Module):
+            _expect_same_net(before[name], _copy(value))
+            continue
         same = _same(before[name], value)
         expect(same or not isinstance(value, list), "input changed in place", "就地改动了输入",
                "Your code changed the list `{name}` or what it holds, which belongs to the caller. Only read it.",
@@ -201,7 +223,53 @@ def unchanged(**values: object):
                "请另建新的：用 `{name} * 2`，不要用 `{name} *= 2`。", name=name)
 
 
+def _switches() -> dict:
+    asked = torch.is_grad_enabled, torch.get_default_dtype, torch.get_default_device
+    return {f"torch.{ask.__name__}()": ask() for ask in asked}
+
+
+def _state(net: nn.Module) -> dict:
+    """Return the modes of all parts of a net, its hooks, and what else it consists of."""
+    parts, rest = {name or "itself": part for name, part in net.named_modules()}, {}
+    for name, part in parts.items():
+        rest |= {name: id(part), **{f"{name}.{key}": value for key, value in vars(part).items() if callable(value)}}
+    for name, value in (*net.named_parameters(), *net.named_buffers()):
+        grad = value.grad if value.is_leaf else None
+        rest |= {name: _copy(value), f"{name}.requires_grad": value.requires_grad,
+                 f"{name}.grad": None if grad is None else _copy(grad)}
+    hooks = [h for part in parts.values() for key, h in sorted(vars(part).items()) if key.endswith("_hooks")]
+    return {
+        "parts": parts,
+        "modes": {f"{name} ({type(part).__name__})": part.training for name, part in parts.items()},
+        "hooks": [list(h) for h in hooks + HOOKS_OF_ALL_NETS],
+        "rest": rest,
+    }
+
+
+def _expect_same_net(before: dict, after: dict) -> None:
+    old, new = before["rest"], after["rest"]
+    rest = [key for key in {**old, **new} if not _same(old.get(key, ...), new.get(key, ...))]
+    modes = [part for part, mode in before["modes"].items() if after["modes"].get(part) != mode]
+    same_parts = before["parts"] == after["parts"]
+    expect(not (same_parts and modes), "mode not restored", "模式没有恢复",
+           "`training` of `{part}` in the net is another one than before. Remember the mode before you change it, and put it "
+           "back for every part of the net.",
+           "网络中 `{part}` 的 `training` 与原来不同。请在改动之前先记下模式，最后恢复网络的每一部分。", part="".join(modes[:1]))
+    expect(not same_parts or before["hooks"] == after["hooks"], "hooks changed", "钩子变了",
+           "The net does not have the hooks with which it came: one of yours stays, and will run at every later call, or one "
+           "of others is gone. Keep what `register_forward_hook` returns, and call its `remove()`.",
+           "网络上的钩子与来时不同：要么还留着你的钩子，以后每次调用都会运行；要么别人的钩子被撤掉了。"
+           "请保存 `register_forward_hook` 的返回值，并调用它的 `remove()`。")
+    expect(not rest, "network changed", "网络被改动",
+           "Your code has changed `{part}` of the net. Here the net is only to be read: leave its parts, weights, gradients and "
+           "`requires_grad` as they were.",
+           "你的代码改动了网络的 `{part}`。这里只应读取网络：它的各部分、权重、梯度和 `requires_grad` 都应保持原样。",
+           part="".join(rest[:1]))
+
+
 def _copy(value):
+    if isinstance(value, nn.Module):
+        return _state(value)
     if isinstance(value, (list, tuple)):
         return [_copy(part) for part in value]
     if isinstance(value, dict):
@@ -216,36 +284,23 @@ def _same(a, b) -> bool:
         return isinstance(b, dict) and a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
     if hasattr(a, "dtype"):
         return hasattr(b, "dtype") and torch.equal(torch.as_tensor(a), torch.as_tensor(b))
-    return a == b
+    return a is b or a == b
 
 
-@contextmanager
-def elsewhere(name: str):
-    """Raise `Wrong` if an answer would fail on a GPU: run it on a CPU tensor in here.
+def expect_on_its_device(call: Callable, given: Sequence, names: str, fresh: str) -> None:
+    """Raise `Wrong` if an answer would fail on a GPU: `call(*given)` with the tensors on one.
 
-    Tensors that are made without naming a device land on another device than the input. They lie on
-    "meta", which has no values; an answer that looks at their values is let through.
+    None is needed, since the tensors have no values there. An answer that looks at values is let
+    through.
     """
-    try:
-        with _NewTensorsElsewhere():
-            yield
-    except (RuntimeError, NotImplementedError) as error:
-        expect("expected device" not in str(error),
-               "mask on the CPU", "掩码在 CPU 上",
-               "With `{name}` on a GPU, your code would mix two devices. Make new tensors where "
-               "`{name}` is: `torch.rand_like({name})`, or `device={name}.device`.",
-               "如果 `{name}` 在 GPU 上，你的代码就会混用两个设备。新张量要建在 `{name}` 所在的设备上："
-               "用 `torch.rand_like({name})`，或者写明 `device={name}.device`。", name=name)
-
-
-class _NewTensorsElsewhere(TorchFunctionMode):
-    """Puts each tensor on "meta" that is made from no other and without a device.
-
-    `torch.device("meta")` would do so with a tensor of one number too, but that may stand beside
-    those of any device.
-    """
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        made = not any(isinstance(given, (torch.Tensor, torch.device)) for given in tree_leaves((args, kwargs)))
-        return out.to("meta") if made and isinstance(out, torch.Tensor) and out.ndim else out
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        there = [torch.empty_like(x, device="cuda") if isinstance(x, torch.Tensor) else x for x in given]
+        try:
+            mixed = call(*there).device != there[0].device
+        except Exception as error:
+            mixed = re.search("two (different )?devices", str(error))
+    expect(not mixed, "on the CPU", "在 CPU 上",
+           "With {names} on a GPU, your code makes a new tensor on the CPU. Make it where {names} is: `{fresh}`, or "
+           "`device=….device`.",
+           "如果 {names} 在 GPU 上，你的代码却会在 CPU 上新建张量。新张量要建在 {names} 所在的设备上："
+           "用 `{fresh}`，或者写明 `device=….device`。", names=names, fresh=fresh)

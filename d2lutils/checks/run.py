@@ -5,28 +5,42 @@ nothing is raised to the learner. Where there is no time limit, an endless loop 
 hand, and that gives a hint too.
 """
 
+import builtins
 import functools
 import linecache
+import math
+import operator
 import os
 import random
 import secrets
 import signal
+import sys
 import sysconfig
 import threading
 import time
 import traceback
 import warnings
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
+from contextlib import (
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from pathlib import Path
 from types import FrameType
 
 import numpy as np
 import torch
+from torch import nn
 
+from d2lutils.arguments import check_seed
 from d2lutils.checks.exercise import Exercise, expect_parameters
-from d2lutils.checks.expect import Wrong
+from d2lutils.checks.expect import HOOKS_OF_ALL_NETS, Wrong, unchanged
 from d2lutils.checks.result import Result
-from d2lutils.words import error_text
+from d2lutils.words import Text, error_text
 
 TIME_LIMIT = 10.0  # seconds; a right answer needs less than two
 # Where prints go. Never closed: the answer may have kept it, as a handler of logging does.
@@ -40,7 +54,7 @@ _NOT_THE_LEARNERS = [
 
 def run(exercise: Exercise, answer: object, seed: int | None = None) -> Result:
     """Run one check, for a limited time, and return what it found; see `check`."""
-    seed = secrets.randbits(31) if seed is None else seed
+    seed = secrets.randbits(31) if seed is None else check_seed(seed)
     with _notebook_undisturbed():
         wrong = _examine(exercise, answer, seed)
     if wrong is None:
@@ -50,24 +64,36 @@ def run(exercise: Exercise, answer: object, seed: int | None = None) -> Result:
 
 def _examine(exercise: Exercise, answer: object, seed: int) -> Wrong | None:
     """Return what is wrong with the answer, or None."""
-    torch.default_generator.manual_seed(seed)  # the inputs lie on the CPU
     try:
         _optimizers_loading().join()
-        with _time_limit():
-            _judge(exercise, answer)
-    except Wrong as wrong:
-        return wrong
+        before = _namespaces()
+        torch.default_generator.manual_seed(seed)  # the inputs lie on the CPU
+        try:
+            with _time_limit():
+                _judge(exercise, answer)
+            wrong = None
+        except Wrong as error:
+            wrong = error
+        finally:
+            replaced = _put_back(before)
     except _OutOfTime as error:
         return _too_slow(error)
     except BaseException as error:  # also exit() and what a learner derives from BaseException
         return _raised(error, exercise.call)
-    return None
+    return _left_replaced(replaced) if replaced else wrong
 
 
 def _judge(exercise: Exercise, answer: object) -> None:
     """Raise what is wrong with the answer; the time limit stops what is called from here, only."""
     expect_parameters(exercise.call, answer)
-    exercise.run(answer)
+
+    @functools.wraps(answer)
+    def watched(*arguments, **named):
+        with unchanged():
+            return answer(*arguments, **named)
+
+    with unchanged():
+        exercise.run(answer if isinstance(answer, type) else watched)
 
 
 @functools.cache
@@ -132,26 +158,93 @@ def _stack_below_judge(frame: FrameType | None) -> list[traceback.FrameSummary]:
     return []
 
 
+def _signal_handlers() -> dict:
+    return {number: signal.getsignal(number) for number in signal.valid_signals()}
+
+
+def _fill(container: dict | list, content: dict | list) -> None:
+    container.clear()
+    (container.update if isinstance(content, dict) else container.extend)(content)
+
+
+_SETTINGS = [  # of the process: how to get one, how to set it, and what an answer finds
+    (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
+    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, 0),
+    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (np.geterr, lambda kept: np.seterr(**kept), {"all": "warn"}),
+    (vars(torch._tensor_str.PRINT_OPTS).copy, lambda kept: torch.set_printoptions(**kept)),
+    (np.get_printoptions, lambda kept: np.set_printoptions(**kept)),
+    (random.getstate, random.setstate),
+    (np.random.get_state, np.random.set_state),  # noqa: NPY002
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (os.getcwd, os.chdir),
+    (os.environ.copy, functools.partial(_fill, os.environ)),
+    (sys.path.copy, functools.partial(_fill, sys.path)),
+    (_signal_handlers, lambda kept: [signal.signal(*pair) for pair in kept.items() if pair[1] != signal.getsignal(pair[0])]),
+    *((hooks.copy, functools.partial(_fill, hooks)) for hooks in HOOKS_OF_ALL_NETS),
+]
+
+
 @contextmanager
 def _notebook_undisturbed():
     """Give the answer torch's usual settings, drop what it prints, and put back what it changes."""
-    device, dtype = torch.get_default_device(), torch.get_default_dtype()
-    python_rng, numpy_rng = random.getstate(), np.random.get_state()  # noqa: NPY002
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    torch.set_default_device(None)
-    torch.set_default_dtype(torch.float32)
-    try:
+    with ExitStack() as stack:
+        for get, put, *usual in _SETTINGS:
+            with suppress(OSError):  # the working directory may be gone
+                stack.callback(_quietly, put, get())
+            for value in usual:
+                put(value)
         with (
-            torch.random.fork_rng(gpus), torch.enable_grad(), warnings.catch_warnings(),
+            _new_tensors_on_the_cpu(), torch.random.fork_rng(gpus), warnings.catch_warnings(),
+            torch.inference_mode(False), torch.autocast("cpu", enabled=False),  # nor `no_grad`
             redirect_stdout(_SINK), redirect_stderr(_SINK),
         ):  # fmt: skip
             warnings.simplefilter("ignore")
             yield
-    finally:
+
+
+def _quietly(put: Callable, value: object) -> None:
+    with suppress(Exception):  # whatever happens to one setting, the others are put back
+        put(value)
+
+
+@contextmanager
+def _new_tensors_on_the_cpu():
+    """Let no default device count, neither one that was set nor one of `with torch.device(…)`."""
+    device = torch.empty(0).device
+    with suppress(RuntimeError):  # the answer may have taken the context away
+        with nullcontext() if device.type == "cpu" else torch.device("cpu"):
+            yield
+    if torch.empty(0).device != device:
         torch.set_default_device(None if device.type == "cpu" else device)
-        torch.set_default_dtype(dtype)
-        random.setstate(python_rng)
-        np.random.set_state(numpy_rng)  # noqa: NPY002
+
+
+def _namespaces() -> list[tuple]:
+    """Return the modules and classes in which an answer may replace something, with what they hold."""
+    modules = [torch, nn, nn.functional, nn.init, torch.optim, np, np.random, random, math, time, builtins]
+    classes = {c for m in modules[:5] for c in vars(m).values() if isinstance(c, type)}
+    return [(space, dict(vars(space))) for space in (*modules, *classes)]
+
+
+def _put_back(before: list[tuple]) -> list[str]:
+    """Put back what was replaced, and return its names."""
+    replaced = []
+    torch.set_default_dtype(torch.float32)  # which decides what some names of torch stand for
+    for space, kept in before:
+        now = dict(vars(space))
+        if len(now) == len(kept) and all(map(operator.is_, now.values(), kept.values())):
+            continue
+        added = now.keys() - kept.keys() if isinstance(space, type) else ()
+        for name in {n for n in kept if n not in now or now[n] is not kept[n]} | set(added):
+            # Not what Python and torch do by themselves when something is used for the first time.
+            if name.startswith("_") or hasattr(now.get(name), "hooked"):
+                continue
+            replaced.append(f"{space.__name__}.{name}")
+            setattr(space, name, kept[name]) if name in kept else delattr(space, name)
+    return sorted(replaced)
 
 
 # What went wrong, in words ------------------------------------------------------------------------
@@ -160,15 +253,20 @@ def _notebook_undisturbed():
 def _too_slow(error: _OutOfTime) -> Wrong:
     """Say where in the learner's code the time ran out."""
     (line,) = error.args
-    words = ("takes too long", "运行时间过长")
-    if line:
-        return Wrong(*words,
-                     "No end after {limit} seconds, in line {line}: `{code}`. Does a loop ever stop?",
-                     "运行 {limit} 秒仍未结束，正执行到第 {line} 行：`{code}`。是不是有循环停不下来？",
-                     limit=f"{TIME_LIMIT:g}", **line)
-    return Wrong(*words,
-                 "No end after {limit} seconds. Does a loop ever stop?",
-                 "运行 {limit} 秒仍未结束。是不是有循环停不下来？", limit=f"{TIME_LIMIT:g}")
+    where = Text(", in line {line}: `{code}`", "，当时正执行第 {line} 行：`{code}`").format(**line) if line else ""
+    return Wrong("takes too long", "运行时间过长",
+                 "Stopped after {limit} seconds{where}. Either a loop never ends, or the code is slow: then let one "
+                 "operation on a whole tensor take the place of a loop over its entries.",
+                 "运行了 {limit} 秒，被停了下来{where}。要么有循环停不下来，要么代码太慢：太慢时，"
+                 "请用对整个张量的一次运算代替逐个元素的循环。", limit=f"{TIME_LIMIT:g}", where=where)
+
+
+def _left_replaced(names: list[str]) -> Wrong:
+    return Wrong("something of others replaced", "替换了别人的东西",
+                 "Your code left something else in the place of `{name}`, for everything that runs later; the check has "
+                 "put it back. Leave it alone, or put it back yourself at the end.",
+                 "你的代码把 `{name}` 换成了别的东西，会影响此后运行的一切；检查已把它恢复原样。请不要改动它，或在最后自己恢复。",
+                 name=names[0])
 
 
 def _raised(error: BaseException, call: str) -> Wrong:

@@ -21,11 +21,13 @@ def right(name: str) -> Callable:
     return register
 
 
-def wrong(name: str, diagnosis: str) -> Callable:
-    """Register an answer that the check must refuse with this diagnosis."""
+def wrong(name: str, diagnosis: str, *answers: Callable) -> Callable:
+    """Register answers that the check must refuse with this diagnosis, or one as a decorator."""
 
     def register(answer):
         WRONG[name].append((diagnosis, answer))
         return answer
 
+    for answer in answers:
+        register(answer)
     return register

@@ -10,9 +10,28 @@ from torch.nn import functional as F
 
 from tests.answers import right, wrong
 
-# dropout.layer ------------------------------------------------------------------------------------
+# The layers ---------------------------------------------------------------------------------------
 
-right("dropout.layer")(F.dropout)
+
+def masked(X, p, mask):
+    return mask * X / (1 - p) if p < 1 else 0 * X
+
+
+def seeded(X, p, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return masked(X, p, (torch.rand(X.shape, generator=generator) >= p).to(X.device))
+
+
+def entry_by_entry(X, factor):
+    out = torch.zeros_like(X).flatten()
+    for i, x in enumerate(X.flatten()):
+        out[i] = x * factor()
+    return out.reshape(X.shape)
+
+
+def in_halves(X, draw):
+    half = draw(X.numel() // 2 + 1, dtype=X.dtype, device=X.device)
+    return torch.cat([half, half])[: X.numel()].view(X.shape)
 
 
 @right("dropout.layer")
@@ -23,135 +42,130 @@ def layer_with_where(X, p):
 
 
 @right("dropout.layer")
-def layer_mask_moved_to_the_device(X, p):
-    mask = (torch.rand(X.shape) > p).to(X.device)
-    return mask * X / (1 - p) if p < 1 else 0 * X
+def drop_entry_by_entry(X, p):
+    return entry_by_entry(X, lambda: 0.0 if torch.rand(()) < p else 1 / (1 - p))
 
 
-@wrong("dropout.layer", "the same mask every time")
-def layer_with_a_seed(X, p):
-    torch.manual_seed(0)
-    return X * (torch.rand_like(X) >= p) / max(1 - p, 1e-12)
+@right("dropout.layer")
+def layer_with_an_index(X, p):
+    out = X / max(1 - p, 1e-3)
+    out[torch.rand(X.shape) < p] = 0  # an index may lie on the CPU
+    return out
 
 
-wrong("dropout.layer", "mask on the CPU")(
-    lambda X, p: X * (torch.rand(X.shape) >= p) / max(1 - p, 1e-12)
-)
-wrong("dropout.layer", "not a finite number")(
-    lambda X, p: X * (torch.rand_like(X) >= p) / (torch.ones(()) - p)
-)
-wrong("dropout.layer", "nothing dropped")(  # unless gradients are recorded
-    lambda X, p: layer_with_where(X, p) if torch.is_grad_enabled() else 1 * X
-)
-wrong("dropout.layer", "no gradient")(lambda X, p: layer_with_where(X.detach(), p))
+right("dropout.layer")(F.dropout)
+right("dropout.layer")(lambda X, p: masked(X, p, (torch.rand(X.shape) > p).to(X.device)))
+calls = []
+wrong(
+    "dropout.layer", "the same random numbers every time",
+    lambda X, p: (torch.manual_seed(0), F.dropout(X, p))[1],
+    lambda X, p: (calls.append(1), seeded(X, p, len(calls) // 3))[1],
+)  # fmt: skip
+wrong(
+    "dropout.layer", "seed set inside",
+    lambda X, p: (calls.append(1), torch.manual_seed(len(calls)), F.dropout(X, p))[2],
+)  # fmt: skip
+wrong(
+    "dropout.layer", "on the CPU",
+    lambda X, p: masked(X, p, torch.rand(X.shape) >= p),
+    lambda X, p: masked(X, p, (torch.Tensor(X.shape).uniform_(0, 1) > p).to(X.dtype)),
+    lambda X, p: masked(X, p, torch.as_tensor(np.random.rand(*X.shape) >= p)),  # noqa: NPY002
+    lambda X, p: masked(X, p, torch.distributions.Bernoulli(1 - p).sample(X.shape).type(X.dtype)),
+    lambda X, p: X.clone().mul_(torch.rand(X.shape) >= p) / max(1 - p, 1e-9),
+    lambda X, p: torch.zeros(X.shape, dtype=X.dtype) if p == 1 else F.dropout(X, p),
+)  # fmt: skip
+wrong(
+    "dropout.layer", "not a finite number",
+    lambda X, p: X * (torch.rand_like(X) >= p) / (torch.ones(()) - p),
+    lambda X, p: torch.where(torch.rand_like(X) < p, torch.zeros_like(X), X / (1 - p)),  # at p = 1
+)  # fmt: skip
+wrong(
+    "dropout.layer", "nothing dropped",  # unless gradients are recorded
+    lambda X, p: F.dropout(X, p) if torch.is_grad_enabled() else 1 * X,
+)  # fmt: skip
+wrong(
+    "dropout.layer", "no gradient",
+    lambda X, p: F.dropout(X.detach(), p),
+    lambda X, p: X.detach() if p == 0 else F.dropout(X, p),
+)  # fmt: skip
+wrong("dropout.layer", "wrong value", lambda X, p: X + (F.dropout(X, p) - X).detach())
+wrong("dropout.layer", "input changed in place", lambda X, p: F.dropout(X, p, inplace=p == 1))
+wrong(
+    "dropout.layer", "dtype changed",
+    lambda X, p: masked(X, p, (torch.rand(X.shape, device=X.device) >= p).float()),
+)  # fmt: skip
+wrong(
+    "dropout.layer", "random numbers shared between entries",
+    lambda X, p: masked(X, p, in_halves(X, torch.rand) >= p),
+    lambda X, p: F.dropout2d(X, p) if X.ndim == 4 else F.dropout(X, p),
+)  # fmt: skip
+wrong(
+    "dropout.layer", "wrong share dropped",
+    lambda X, p: F.dropout(F.dropout(X, p), p),
+    lambda X, p: masked(X, p, torch.randn(X.shape, device=X.device) >= p),
+)  # fmt: skip
+wrong("dropout.layer", "raises an exception", lambda X, p: F.dropout(X.view(-1), p).view(X.shape))
 
 
-# dropout.module -----------------------------------------------------------------------------------
+def module(forward, remember=True):
+    def init(self, p):
+        nn.Module.__init__(self)
+        if remember:
+            self.p = p
+
+    return type("Module", (nn.Module,), {"__init__": init, "forward": forward})
+
 
 right("dropout.module")(nn.Dropout)
-
-
-class _Module(nn.Module):
-    def __init__(self, p):
-        super().__init__()
-        self.p = p
-
-
-@right("dropout.module")
-class ModuleFunctional(_Module):
-    def forward(self, X):
-        return F.dropout(X, self.p, training=self.training)
-
-
-@right("dropout.module")
-class ModuleEarlyReturn(_Module):
-    def forward(self, X):
-        if not self.training or self.p == 0:
-            return X
-        return X * (torch.rand_like(X) >= self.p) / (1 - self.p)
-
-
-@wrong("dropout.module", "active in eval mode")
-class ModuleWithItsOwnFlag(_Module):
-    is_training = True
-
-    def forward(self, X):
-        return F.dropout(X, self.p, self.is_training)
-
-
-@wrong("dropout.module", "the same mask every time")
-class ModuleWithOneMask(_Module):
-    mask = None
-
-    def forward(self, X):
-        if not self.training:
-            return X
-        if self.mask is None or self.mask.shape != X.shape:
-            self.mask = torch.rand_like(X) >= self.p
-        return X * self.mask / (1 - self.p)
-
-
-@wrong("dropout.module", "p not stored")
-class ModuleWithSharedP(ModuleFunctional):
-    def __init__(self, p):
-        nn.Module.__init__(self)
-        type(self).p = p
-
-
-@wrong("dropout.module", "p not stored")
-class ModuleWithKeepProbability(nn.Module):
-    def __init__(self, p):
-        super().__init__()
-        self.keep = 1 - p
-
-    def forward(self, X):
-        return F.dropout(X, 1 - self.keep, self.training)
-
-
-@wrong("dropout.module", "super().__init__() is missing")
-class ModuleWithoutInit(ModuleFunctional):
-    def __init__(self, p):
-        self.p = p
-
-
-@wrong("dropout.module", "method missing")
-class ModuleWithoutForward(_Module):
-    def __call__(self, X):
-        return F.dropout(X, self.p, self.training)
-
-
-@wrong("dropout.module", "not a module")
-class NoModule:
-    def __init__(self, p):
-        self.p = p
-
-    def __call__(self, X):
-        return F.dropout(X, self.p)
-
-
-wrong("dropout.module", "not a module")(lambda p: nn.Dropout(p))
-
-
-@wrong("dropout.module", "input changed in place")
-class ModuleInPlace(_Module):
-    def forward(self, X):
-        return F.dropout(X, self.p, self.training, inplace=True)
+right("dropout.module")(module(lambda self, X: F.dropout(X, self.p, training=self.training)))
+right("dropout.module")(module(lambda self, X: layer_with_where(X, self.p) if self.training else X))
+wrong("dropout.module", "active in eval mode", module(lambda self, X: F.dropout(X, self.p, True)))
+wrong(
+    "dropout.module", "no gradient",
+    module(lambda self, X: F.dropout(X.data, self.p, self.training)),
+    module(lambda self, X: F.dropout(X, self.p) if self.training else X.detach()),
+    module(torch.no_grad()(lambda self, X: F.dropout(X, self.p, self.training))),
+)  # fmt: skip
+wrong(
+    "dropout.module", "not a finite number",
+    module(lambda self, X: X * F.dropout(X, self.p, self.training) / X * (1 - self.p) / (1 - self.p)),
+)  # fmt: skip
+wrong(
+    "dropout.module", "wrong value",  # with p = 1 in evaluation mode
+    module(lambda self, X: 0 * X if self.p == 1 else F.dropout(X, self.p, self.training)),
+)  # fmt: skip
+wrong(
+    "dropout.module", "on the CPU",
+    module(lambda self, X: masked(X, self.p, torch.rand(X.shape) > self.p) if self.training else X),
+)  # fmt: skip
+wrong(
+    "dropout.module", "input changed in place",
+    module(lambda self, X: F.dropout(X, self.p, self.training, inplace=True)),
+)  # fmt: skip
+wrong(
+    "dropout.module", "the same random numbers every time",
+    module(lambda self, X: seeded(X, self.p) if self.training else X),
+)  # fmt: skip
+wrong("dropout.module", "p not stored", module(lambda self, X: X, remember=False))
+wrong("dropout.module", "not a module", lambda p: nn.Dropout(p), type("No", (list,), {}))
+wrong(
+    "dropout.module", "method missing",
+    type("NoForward", (nn.Module,), {"__init__": lambda self, p: nn.Module.__init__(self)}),
+)  # fmt: skip
+wrong(
+    "dropout.module", "super().__init__() is missing",
+    type("NoInit", (nn.Dropout,), {"__init__": lambda self, p: setattr(self, "p", p)}),
+)  # fmt: skip
 
 
 @wrong("dropout.module", "a change of p has no effect")
-class ModuleKeepsItsFirstP(_Module):
+class ModuleKeepsItsFirstP(nn.Module):
     def __init__(self, p):
-        super().__init__(p)
-        self.inner = nn.Dropout(p)
+        super().__init__()
+        self.p, self.inner = p, nn.Dropout(p)
 
     def forward(self, X):
         return self.inner(X)
-
-
-@wrong("dropout.module", "mask on the CPU")
-class ModuleMaskOnCPU(_Module):
-    def forward(self, X):
-        return X * (torch.rand(X.shape) >= self.p) / (1 - self.p) if self.training else X
 
 
 # dropout.evaluate ---------------------------------------------------------------------------------
@@ -178,16 +192,15 @@ def accuracy_weighted(net, data_iter):
         for X, y in data_iter:
             total += len(y) * (net(X).argmax(-1) == y).double().mean()
             n += len(y)
-    for module, mode in modes.items():
-        module.training = mode
+    for part, mode in modes.items():
+        part.training = mode
     return total / n
 
 
-@right("dropout.evaluate")
-def accuracy_of_a_copy(net, data_iter):
+@right("dropout.evaluate")  # without gradients, since nothing needs any
+def accuracy_of_a_frozen_copy(net, data_iter):
     frozen = copy.deepcopy(net).eval().requires_grad_(False)
-    with torch.no_grad():
-        hits = [(frozen(X).argmax(1) == y).tolist() for X, y in data_iter]
+    hits = [(frozen(X).argmax(1) == y).tolist() for X, y in data_iter]
     return np.mean(sum(hits, []))
 
 
@@ -201,35 +214,44 @@ def accuracy_sets_the_flag(net, data_iter):
 
 
 @wrong("dropout.evaluate", "measured in train mode")
-def accuracy_back_too_early(net, data_iter):
-    before, hits, count = net.training, 0, 0
-    net.eval()
-    for X, y in data_iter:
-        with torch.no_grad():
-            hits += (net(X).argmax(1) == y).sum().item()
-        count += len(y)
-        net.train()
-    net.train(before)
-    return hits / count
+def accuracy_switches_dropout_only(net, data_iter):
+    net[3].eval()
+    with torch.no_grad():
+        return torch.cat([net(X).argmax(1) == y for X, y in data_iter]).float().mean()
 
 
-@wrong("dropout.evaluate", "mode not restored")
-def accuracy_always_back_to_train(net, data_iter):
-    value = accuracy_of_all(net, data_iter)
-    net.train()
-    return value
+def and_then(measure, *steps):
+    """A right answer, and what it does besides."""
+    return lambda net, data: (measure(net, data), *(step(net) for step in steps))[0]
 
 
-@wrong("dropout.evaluate", "network changed")
-def accuracy_and_more(net, data_iter):
-    value = accuracy_of_all(net, data_iter)
-    net[1].bias.data.add_(1)
-    return value
-
-
-wrong("dropout.evaluate", "network not used")(
-    lambda net, data_iter: torch.cat([y == 0 for _, y in data_iter]).float().mean()
-)
+wrong("dropout.evaluate", "mode not restored", and_then(accuracy_of_all, lambda net: net.train()))
+wrong(
+    "dropout.evaluate", "setting of torch not restored",
+    and_then(accuracy_of_all, lambda net: torch.set_grad_enabled(False)),
+    and_then(accuracy_of_all, lambda net: torch.set_default_dtype(torch.float64)),
+)  # fmt: skip
+wrong(
+    "dropout.evaluate", "hooks changed",
+    and_then(accuracy_of_all, lambda net: [m._forward_hooks.clear() for m in net.modules()]),
+    and_then(accuracy_of_all, lambda net: net.register_forward_hook(print)),
+)  # fmt: skip
+wrong(
+    "dropout.evaluate", "network changed",
+    and_then(accuracy_of_all, lambda net: net[1].bias.data.add_(1)),
+    and_then(accuracy_of_all, lambda net: net[2].running_mean.add_(1)),
+    and_then(accuracy_of_all, lambda net: net.requires_grad_(True)),
+    and_then(accuracy_of_all, lambda net: net.zero_grad()),
+)  # fmt: skip
+wrong(
+    "dropout.evaluate", "something of others replaced",
+    and_then(accuracy_of_all, lambda net: setattr(F, "dropout", lambda X, *rest: X)),
+    and_then(accuracy_of_all, lambda net: setattr(nn.Dropout, "forward", lambda self, X: X)),
+)  # fmt: skip
+wrong(
+    "dropout.evaluate", "network not used",
+    lambda net, data_iter: torch.cat([y == 0 for _, y in data_iter]).float().mean(),
+)  # fmt: skip
 
 
 # dropout.activation_variance ----------------------------------------------------------------------
@@ -250,7 +272,7 @@ def variances_in_a_copy(net, X):
 
 
 @right("dropout.activation_variance")
-def variances_by_own_forward(net, X):
+def variances_by_own_forward(net, X, put_back=True):
     found, relus = [], [m for m in net.modules() if isinstance(m, nn.ReLU)]
 
     def forward(H):
@@ -260,12 +282,12 @@ def variances_by_own_forward(net, X):
     for relu in relus:
         relu.forward = forward
     net(X)
-    for relu in relus:
+    for relu in relus if put_back else []:
         del relu.forward
     return found
 
 
-def _hooked(net, X, kind=nn.ReLU, statistic=torch.var, remove=True):
+def hooked(net, X, kind=nn.ReLU, statistic=torch.var, remove=True):
     found = []
     hooks = [
         m.register_forward_hook(lambda m, x, H: found.append(statistic(H)))
@@ -282,49 +304,42 @@ def _hooked(net, X, kind=nn.ReLU, statistic=torch.var, remove=True):
 
 @wrong("dropout.activation_variance", "mode changed")
 def variances_in_eval_mode(net, X):
-    before = net.training
-    found = _hooked(net.eval(), X)
-    net.train(before)
+    before = [module.training for module in net.modules()]
+    found = hooked(net.eval(), X)
+    for module, training in zip(net.modules(), before, strict=True):
+        module.training = training
     return found
-
-
-@wrong("dropout.activation_variance", "mode changed")
-def variances_leaves_eval_mode(net, X):
-    found = _hooked(net, X)
-    net.eval()
-    return found
-
-
-@wrong("dropout.activation_variance", "network changed")
-def variances_of_another_net(net, X):
-    net[-2].bias.data.zero_()
-    return _hooked(net, X)
 
 
 @wrong("dropout.activation_variance", "measured after dropout")
 def variances_of_kept_outputs(net, X):
     kept = []
-    _hooked(net, X, statistic=kept.append)
+    hooked(net, X, statistic=kept.append)
     return [H.var() for H in kept]
 
 
-@wrong("dropout.activation_variance", "in reverse order")
-def variances_as_defined(net, X):
-    relus = [m for m in net.modules() if isinstance(m, nn.ReLU)]
-    found = {}
-    hooks = [m.register_forward_hook(lambda m, x, H: found.update({m: H.var()})) for m in relus]
-    net(X)
-    for hook in hooks:
-        hook.remove()
-    return [found[relu] for relu in relus]
-
-
-wrong("dropout.activation_variance", "hook left behind")(
-    lambda net, X: _hooked(net, X, remove=False)
-)
-wrong("dropout.activation_variance", "wrong number of values")(
-    lambda net, X: _hooked(net, X, (nn.ReLU, nn.LeakyReLU))
-)
+wrong(
+    "dropout.activation_variance", "mode not restored",
+    and_then(hooked, lambda net: net.train(not net.training)),
+    and_then(hooked, lambda net: net.train(net.training)),  # although one part is in another mode
+)  # fmt: skip
+wrong(
+    "dropout.activation_variance", "network changed",
+    and_then(hooked, lambda net: net[-2].bias.data.zero_()),
+    and_then(hooked, lambda net: net.append(nn.Identity())),
+    lambda net, X: variances_by_own_forward(net, X, put_back=False),
+)  # fmt: skip
+wrong(
+    "dropout.activation_variance", "hooks changed",
+    lambda net, X: hooked(net, X, remove=False),
+    and_then(hooked, lambda net: [m._forward_hooks.clear() for m in net.modules()]),
+    and_then(hooked, lambda net: nn.modules.module.register_module_forward_hook(print)),
+)  # fmt: skip
+wrong(
+    "dropout.activation_variance", "wrong number of values",
+    lambda net, X: hooked(net, X, (nn.ReLU, nn.LeakyReLU)),
+    lambda net, X: torch.zeros(10**6),
+)  # fmt: skip
 
 
 # dropout.fix_loop ---------------------------------------------------------------------------------
@@ -346,29 +361,31 @@ def epoch_cleared_at_both_ends(net, train_iter, loss, optimizer):
 
 
 @right("dropout.fix_loop")
-def epoch_with_numpy(net, train_iter, loss, optimizer):
+def epoch_with_numpy(net, train_iter, loss, optimizer, before=lambda net: None, after=None):
     net.train()
     seen = []
     for X, y in train_iter:
-        for parameter in net.parameters():
-            parameter.grad = None
+        before(net)
+        optimizer.zero_grad(set_to_none=False)
         value = loss(net(X), y)
         value.backward()
+        if after:
+            after(net)
         optimizer.step()
         seen.append((float(value.detach()), len(X)))
     values, weights = np.array(seen).T
     return np.average(values, weights=weights)
 
 
-@wrong("dropout.fix_loop", "gradients pile up")
-def epoch_zero_grad_once(net, train_iter, loss, optimizer):
-    optimizer.zero_grad()
-    net.train()
-    for X, y in train_iter:
-        value = loss(net(X), y)
-        value.backward()
-        optimizer.step()
-    return value.item()
+def epoch(**changed):
+    return lambda net, train_iter, loss, optimizer: epoch_with_numpy(
+        net,
+        train_iter,
+        changed.get("loss", loss),
+        optimizer,
+        changed.get("before", id),
+        changed.get("after"),
+    )
 
 
 @wrong("dropout.fix_loop", "not in train mode")
@@ -378,24 +395,21 @@ def epoch_trusts_the_flag(net, train_iter, loss, optimizer):
     return epoch_with_numpy(net, train_iter, loss, optimizer)
 
 
-@wrong("dropout.fix_loop", "nothing learned")
-def epoch_clears_before_the_step(net, train_iter, loss, optimizer):
-    net.train()
-    for X, y in train_iter:
-        value = loss(net(X), y)
-        value.backward()
-        optimizer.zero_grad()
-        optimizer.step()
-    return value.item()
+wrong(
+    "dropout.fix_loop", "not always in train mode",
+    epoch(after=lambda net: net.eval()),
+    epoch(before=lambda net: (net.eval(), net(torch.zeros(2, 6)), net.train())),
+)  # fmt: skip
+wrong("dropout.fix_loop", "nothing learned", epoch(after=lambda net: net.zero_grad()))
+wrong(
+    "dropout.fix_loop", "wrong value",
+    epoch(loss=F.cross_entropy),
+    epoch(before=lambda net: net.requires_grad_(True)),
+    epoch(after=lambda net: nn.utils.clip_grad_norm_(net.parameters(), 0.01)),
+)  # fmt: skip
 
 
-@wrong("dropout.fix_loop", "wrong value")
-def epoch_measured_afterwards(net, train_iter, loss, optimizer):
-    epoch_with_numpy(net, train_iter, loss, optimizer)
-    return sum(loss(net(X), y).item() * len(y) for X, y in train_iter) / 33
-
-
-# dropout.paired_difference ------------------------------------------------------------------------
+# Judging experiments ------------------------------------------------------------------------------
 
 
 @right("dropout.paired_difference")
@@ -417,18 +431,19 @@ def paired_with_covariance(a, b):
     return np.mean(a) - np.mean(b), ((va + vb - 2 * c) / len(a)) ** 0.5
 
 
-wrong("dropout.paired_difference", "wrong type returned")(lambda a, b: float((a - b).mean()))
-
-
-# dropout.best_epoch -------------------------------------------------------------------------------
+wrong("dropout.paired_difference", "wrong type returned", lambda a, b: float((a - b).mean()))
+wrong(
+    "dropout.paired_difference", "wrong value",
+    lambda a, b: (abs((a - b).mean()), (a - b).std(ddof=1) / len(a) ** 0.5),
+)  # fmt: skip
 
 
 @right("dropout.best_epoch")
-def best_by_loop(valid_loss):
+def best_by_loop(valid_loss, sure=0.0):
     best, best_loss = 0, math.inf
-    for epoch, losses in enumerate(zip(*valid_loss, strict=True), start=1):
-        if sum(losses) < best_loss:
-            best, best_loss = epoch, sum(losses)
+    for number, losses in enumerate(zip(*valid_loss, strict=True), start=1):
+        if sum(losses) < best_loss - sure:
+            best, best_loss = number, sum(losses)
     return best
 
 
@@ -438,18 +453,15 @@ def best_with_torch(valid_loss):
     return torch.nonzero(mean == mean.min())[0].item() + 1
 
 
-wrong("dropout.best_epoch", "not one number")(lambda valid_loss: valid_loss.argmin(axis=1) + 1)
-wrong("dropout.best_epoch", "wrong value")(  # the second best
-    lambda valid_loss: valid_loss.mean(axis=0).argsort()[1] + 1
-)
-
-
-# dropout.interaction ------------------------------------------------------------------------------
-
-
-right("dropout.interaction")(
-    lambda none, decay, dropout, both: both.mean() + none.mean() - decay.mean() - dropout.mean()
-)
+wrong("dropout.best_epoch", "not one number", lambda valid_loss: valid_loss.argmin(axis=1) + 1)
+wrong(
+    "dropout.best_epoch", "wrong value",
+    lambda valid_loss: valid_loss[:, :-1].sum(0).argmin() + 1 if valid_loss.shape[1] > 1 else 1,
+    lambda valid_loss: valid_loss[:, 1:].sum(0).argmin() + 2 if valid_loss.shape[1] > 1 else 1,
+    lambda valid_loss: best_by_loop(valid_loss, sure=1e-4),
+    lambda valid_loss: valid_loss[-1].argmin() + 1,
+    lambda valid_loss: np.median(valid_loss.argmin(axis=1)) + 1,
+)  # fmt: skip
 
 
 @right("dropout.interaction")
@@ -460,7 +472,13 @@ def interaction_by_loop(none, decay, dropout, both):
     return total / len(none)
 
 
-# dropout.variance ---------------------------------------------------------------------------------
+wrong(
+    "dropout.interaction", "wrong value",
+    lambda none, decay, dropout, both: abs((both - dropout - decay + none).mean()),
+    lambda none, decay, dropout, both: max(0.0, (both - dropout - decay + none).mean()),
+    lambda none, decay, dropout, both: abs((both - dropout).mean()) - abs((decay - none).mean()),
+    lambda none, decay, dropout, both: (both - dropout).mean(),
+)  # fmt: skip
 
 
 @right("dropout.variance")
@@ -471,13 +489,13 @@ def variance_by_loop(w, x, p):
     return total * p * (1 - p) / (1 - p) ** 2
 
 
-# dropout.dropconnect ------------------------------------------------------------------------------
+# Relatives of dropout -----------------------------------------------------------------------------
 
 
 @right("dropout.dropconnect")
 def dropconnect_by_hand(X, W, b, p):
     if p == 1:
-        return torch.zeros(len(X), 1, device=X.device) + b
+        return torch.zeros(len(X), 1, device=X.device, dtype=X.dtype) + b
     mask = (torch.rand_like(W) >= p).to(W.dtype)
     return X @ (mask * W).T / (1 - p) + b
 
@@ -488,49 +506,62 @@ def dropconnect_with_einsum(X, W, b, p):
     return torch.einsum("ni,oi->no", X, kept * W) + b
 
 
-@wrong("dropout.dropconnect", "the same mask every time")
-def dropconnect_with_a_seed(X, W, b, p):
-    generator = torch.Generator().manual_seed(1)
-    mask = torch.rand(W.shape, generator=generator).to(W.device) >= p
-    return X @ (W * mask).T / max(1 - p, 1e-12) + b
+def dropconnect(drop):
+    return lambda X, W, b, p: X @ drop(W, p).T + b
 
 
-wrong("dropout.dropconnect", "input changed in place")(
-    lambda X, W, b, p: F.linear(X, F.dropout(W, p, inplace=True), b)
-)
-wrong("dropout.dropconnect", "mask on the CPU")(
-    lambda X, W, b, p: X @ (W * (torch.rand(W.shape) >= p)).T / max(1 - p, 1e-12) + b
-)
+right("dropout.dropconnect")(dropconnect(drop_entry_by_entry))
+wrong("dropout.dropconnect", "the same random numbers every time", dropconnect(seeded))
+wrong(
+    "dropout.dropconnect", "input changed in place",
+    dropconnect(lambda W, p: F.dropout(W, p, inplace=True)),
+)  # fmt: skip
+wrong(
+    "dropout.dropconnect", "on the CPU",
+    dropconnect(lambda W, p: masked(W, p, torch.rand(W.shape) >= p)),
+    dropconnect(lambda W, p: masked(W, p, torch.Tensor(W.shape).uniform_(0, 1) >= p)),
+)  # fmt: skip
+wrong(
+    "dropout.dropconnect", "no gradient",
+    dropconnect(lambda W, p: F.dropout(W.data, p)),
+    dropconnect(torch.no_grad()(F.dropout)),
+    lambda X, W, b, p: F.linear(X.detach(), F.dropout(W, p), b),
+    lambda X, W, b, p: F.linear(X, F.dropout(W, p), b.detach()),
+)  # fmt: skip
 
 
-# dropout.gaussian ---------------------------------------------------------------------------------
+def gaussian(draw):
+    return lambda X, p: X * (1 + (p / (1 - p)) ** 0.5 * draw(X))
 
 
+right("dropout.gaussian")(lambda X, p: X * torch.normal(torch.ones_like(X), (p / (1 - p)) ** 0.5))
 right("dropout.gaussian")(
-    lambda X, p: X * (1 + torch.tensor(p / (1 - p)).sqrt() * torch.randn_like(X))
+    lambda X, p: X + X * torch.randn(X.shape, dtype=X.dtype, device=X.device) * np.sqrt(p / (1 - p))
 )
-
-
-@right("dropout.gaussian")
-def gaussian_with_normal(X, p):
-    return X * torch.normal(torch.ones_like(X), (p / (1 - p)) ** 0.5)
-
-
-@right("dropout.gaussian")
-def gaussian_as_a_sum(X, p):
-    noise = torch.randn(X.shape, dtype=X.dtype, device=X.device)
-    return X + X * noise * np.sqrt(p / (1 - p))
-
-
-@wrong("dropout.gaussian", "the same mask every time")
-def gaussian_with_a_seed(X, p):
-    torch.manual_seed(3)
-    return gaussian_with_normal(X, p)
-
-
-wrong("dropout.gaussian", "mask shared between entries")(
-    lambda X, p: X * (1 + (p / (1 - p)) ** 0.5 * torch.randn(()))
+right("dropout.gaussian")(
+    lambda X, p: entry_by_entry(X, lambda: 1 + (p / (1 - p)) ** 0.5 * torch.randn(()))
 )
-wrong("dropout.gaussian", "mask on the CPU")(
-    lambda X, p: X * (1 + (p / (1 - p)) ** 0.5 * torch.randn(X.shape, dtype=X.dtype))
+wrong(
+    "dropout.gaussian", "the same random numbers every time",
+    gaussian(lambda X: (torch.manual_seed(3), torch.randn_like(X))[1]),
+)  # fmt: skip
+wrong(
+    "dropout.gaussian", "random numbers shared between entries",
+    gaussian(lambda X: torch.randn(())),
+    gaussian(lambda X: in_halves(X, torch.randn)),
+)  # fmt: skip
+wrong(
+    "dropout.gaussian", "on the CPU",
+    gaussian(lambda X: torch.randn(X.shape, dtype=X.dtype)),
+    gaussian(lambda X: torch.Tensor(X.shape).normal_().to(X.dtype)),
+)  # fmt: skip
+wrong(
+    "dropout.gaussian", "no gradient",
+    lambda X, p: gaussian(torch.randn_like)(X.data, p),
+    torch.no_grad()(gaussian(torch.randn_like)),
+)  # fmt: skip
+wrong(
+    "dropout.gaussian", "raises an exception", gaussian(lambda X: X.new(len(X), X.shape[1]).normal_())
 )
+wrong("dropout.gaussian", "wrong value", gaussian(lambda X: 0.9 * torch.randn_like(X)))
+wrong("dropout.gaussian", "not Gaussian", gaussian(lambda X: 2 * torch.randint_like(X, 2) - 1))
