@@ -183,7 +183,7 @@ def _run_of(accuracy_curve, num_epochs, mode):
            "After {num_epochs} epochs the curve should have {num_epochs} entries; yours has {got}.",
            "训练 {num_epochs} 轮，曲线就应有 {num_epochs} 个值；你的有 {got} 个。",
            num_epochs=num_epochs, got=count)
-    training = [on for valid, on, _ in net.calls if not valid]
+    training = [on for valid, on, gradients in net.calls if gradients and not valid]
     measuring = [on for valid, on, _ in net.calls if valid]
     expect(all(training), *_TRAINED_OFF.words, off=training.count(False), all=len(training))
     expect(not any(measuring), *_MEASURED_ON.words, on=measuring.count(True), all=len(measuring))

@@ -188,10 +188,11 @@ _PENALTIES = [  # each of the weights and λ
 def _pulls_like(gives, cases: list) -> bool:
     """Tell whether a penalty of the weights and λ explains each pull, where there is one."""
     for _, parameters, pulls, lam in cases:
-        pairs = [(p.detach().clone().requires_grad_(), pull) for p, pull in zip(parameters, pulls, strict=True)
+        pairs = [(p.detach().clone().requires_grad_(), pull) for p, pull in zip(parameters, pulls, strict=False)
                  if _felt(pull) or not p.any()]
-        held, felt = zip(*pairs, strict=True) if pairs else ((), ())
-        if held and not all(map(agree, felt, torch.autograd.grad(gives(held, lam), held))):
+        held = [p for p, _ in pairs]
+        if held and not all(map(agree, [pull for _, pull in pairs], torch.autograd.grad(
+                gives([*held, *parameters[len(pulls):]], lam), held))):
             return False
     return True
 
@@ -209,7 +210,7 @@ def _counts(cases: list) -> list | None:
     """Return (name, how often a penalty contains it), going by the pulls, of each parameter; None if nothing tells."""
     counts = []
     for names, parameters, pulls, lam in cases:
-        for name, p, pull in zip(names, parameters, pulls, strict=True):
+        for name, p, pull in zip(names, parameters, pulls, strict=False):
             times = ((pull * p).sum() / ((lam * p * p).sum() or 1)).round()
             if not times >= 0 or not agree(pull, times * lam * p):
                 return None
@@ -219,7 +220,8 @@ def _counts(cases: list) -> list | None:
 def _expect_pulls(cases: list) -> None:
     """Raise what explains the pulls of a penalty in all cases, unless they are right or nothing explains them.
 
-    A case is the names of parameters, these, their pulls, and λ: right is λw at each weight, and nothing else.
+    A case is the names of parameters, these and then frozen weights, their pulls, and λ: right is λw at each
+    weight, and nothing else.
     """
     for mistake in [] if _pulls_like(_penalty, cases) else _known(cases):
         raise mistake.wrong("")
@@ -231,7 +233,7 @@ def _expect_pulls(cases: list) -> None:
                "两层共用的参数也只给出一次。", name=name, times=times)
     if _pulls_like(_penalty, cases):
         for names, parameters, pulls, _ in cases:
-            for name, p, pull in zip(names, parameters, pulls, strict=True):
+            for name, p, pull in zip(names, parameters, pulls, strict=False):
                 expect(p.ndim > 1 or not _felt(pull), *_BIAS, name=name)
                 expect(p.ndim < 2 or _felt(pull) or not p.any(), *_LEFT_OUT, name=name)
 
@@ -276,7 +278,7 @@ def _objective_is_right(objective):
     expect(any(_felt(pull) for _, _, pulls, _ in cases for pull in pulls), *_CUT_OFF, what="objective(net, X, y, lam)")
     _expect_pulls(cases)
     for (names, parameters, pulls, lam), of_loss in zip(cases, gradients, strict=True):
-        for name, p, pull, gradient in zip(names, parameters, pulls, of_loss, strict=True):
+        for name, p, pull, gradient in zip(names, parameters, pulls, of_loss, strict=False):
             expect_close(gradient + pull, gradient + lam * p * (p.ndim > 1), f"the gradient of objective(…) at {name}")
     expect_close(extra, penalty, "objective(net, X, y, lam) - cross_entropy(net(X), y)",
                  [Mistake(learning, "frozen weights left out", "漏了冻结的权重",
@@ -305,10 +307,10 @@ def _objective_of(objective, net) -> tuple[list, tuple]:
     expect(getattr(value, "requires_grad", False), *_CUT_OFF, what=call)
     theirs = torch.autograd.grad(value, learns.values(), allow_unused=True)
     pulls = [torch.zeros_like(g) if t is None else t - g for t, g in zip(theirs, gradients, strict=True)]
-    learning = [w for w in _weights(net) if w.requires_grad]
+    learning, frozen = ([w for w in _weights(net) if w.requires_grad == flag] for flag in (True, False))
     row = [*numbers, loss, loss * len(y), cross_entropy(output.softmax(1), y),
            _penalty(_weights(net), lam), _penalty(learning, lam), _penalty(_weights(net), 1)]
-    return row, ([*learns], [*learns.values()], pulls, lam), gradients
+    return row, ([*learns], [*learns.values(), *frozen], pulls, lam), gradients
 
 
 # The update ---------------------------------------------------------------------------------------
@@ -493,7 +495,7 @@ def _mean_loss(losses, penalties, sizes, later):
     return (losses * sizes).sum() / sizes.sum()
 
 def _epoch(net, train_iter, loss, optimizer, lam, *, train_mode=True, clear=("first", "later"), step=True,
-           decayed=_weights, penalty=_penalty, report=_mean_loss, measure_mode=True):
+           decayed=_weights, penalty=_penalty, report=_mean_loss, measure_mode=None):
     """Train an epoch; each option can put one mistake in."""
     if train_mode:
         net.train()
@@ -505,7 +507,9 @@ def _epoch(net, train_iter, loss, optimizer, lam, *, train_mode=True, clear=("fi
         (batch_loss + extra).backward()
         if step:
             optimizer.step()
-        rows.append([float(batch_loss), float(extra), len(y), float(loss(net.train(measure_mode)(X), y))])
+        if measure_mode is not None:
+            net.train(measure_mode)
+        rows.append([float(batch_loss), float(extra), len(y), float(loss(net(X), y))])
     return report(*torch.tensor(rows, dtype=torch.float64).T)
 
 @exercise("weight_decay.fix_loop", "train_epoch(net, train_iter, loss, optimizer, lam)", [
@@ -528,10 +532,11 @@ def _loop_is_right(train_epoch):
 
     steps, reports, measured = [], [], []
     for net in _nets():
+        net.requires_grad_(True)
         batches, lam = [_batch(size) for size in (6, 6, 2)], _between(0.2, 0.6)
         optimizer = torch.optim.SGD(net.parameters(), _between(0.05, 0.2), momentum=0.5)
-        old = [torch.randn_like(p) for p in net.parameters() if p.requires_grad]
-        for p, gradient in zip((p for p in net.parameters() if p.requires_grad), old, strict=True):
+        old = [torch.randn_like(p) for p in net.parameters()]
+        for p, gradient in zip(net.parameters(), old, strict=True):
             p.grad = gradient.clone()
         optimizer.step()  # an earlier epoch leaves gradients, and momentum
         twins = copy.deepcopy((net, optimizer))
@@ -556,7 +561,7 @@ def _fixed(net: nn.Module, optimizer: torch.optim.Optimizer) -> list:
 
 def _watch(train_epoch, net, batches, loss, optimizer, lam) -> tuple[float, list]:
     """Return what an answer reports, and of each step the parameters before it and their gradients."""
-    modes, before, gradients, params = [], [], [], [p for p in net.parameters() if p.requires_grad]
+    modes, before, gradients, params = [], [], [], list(net.parameters())
     start = copy.deepcopy(params)
     hooks = [
         net.register_forward_pre_hook(lambda net, _: modes.append(all(_modes(net)))),
@@ -579,7 +584,7 @@ def _watch(train_epoch, net, batches, loss, optimizer, lam) -> tuple[float, list
 
 def _follow(seen, net, optimizer, old, batches, loss, lam):
     """Yield of each step a row for `_expect_gradients` and one for `_REPORTS`; twins of net and optimizer take it."""
-    names, params = zip(*[row for row in net.named_parameters() if row[1].requires_grad], strict=True)
+    names, params = zip(*net.named_parameters(), strict=True)
     net.train()
     for k, ((before, gradients), (X, y)) in enumerate(zip(seen, batches, strict=True)):
         expect(all(map(agree, params, before)), *_BESIDE)

@@ -183,7 +183,7 @@ wrong(
 wrong("bugs.evaluate", "a seed is set", doing(lambda *_: torch.manual_seed(0)))
 wrong(
     "bugs.evaluate",
-    "gradients stay switched off or on",
+    "setting of torch not restored",
     doing(lambda *_: torch.set_grad_enabled(False)),
 )
 wrong("bugs.evaluate", "not one accuracy for each epoch", lambda *run: evaluate(*run)[-1])
