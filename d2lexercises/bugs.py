@@ -132,8 +132,8 @@ _GRADIENTS = Mistake(partial(_curve, gradients=True), "gradients while measuring
     "off.",
     "度量准确率时还在记录梯度，既费时间又占内存。`torch.no_grad()` 可以关掉它。")
 _OTHER_STEPS = Mistake(partial(_curve, zero=()), "trained differently", "训练方式不同",
-    "After {num_epochs} epochs the weights are not those that plain training leads to. One step of `optimizer` for each "
-    "batch: gradients to zero (also those from before the call), loss, backward, step.",
+    "After {num_epochs} epochs the weights are not those that plain training leads to. One step of `optimizer` for "
+    "each batch: gradients to zero (also those from before the call), loss, backward, step.",
     "训练 {num_epochs} 轮之后，权重与普通训练得到的不同。每个批量用 `optimizer` 走一步："
     "梯度清零（调用之前留下的也要清），计算损失，反向传播，更新参数。")
 _LEFT = ("more changed than the weights", "改动的不只是权重",
@@ -194,7 +194,8 @@ def _run_of(accuracy_curve, num_epochs, mode):
     expect(all(param.requires_grad for param in net.parameters()), *_LEFT,
            what=Text("`requires_grad` of a parameter", "参数的 `requires_grad`"))
     for now, old in zip(optimizer.param_groups, twins_optimizer.param_groups, strict=True):
-        expect({**now, "params": 0} == {**old, "params": 0}, *_LEFT, what=Text("a setting of `optimizer`", "`optimizer` 的设置"))
+        expect({**now, "params": 0} == {**old, "params": 0}, *_LEFT,
+               what=Text("a setting of `optimizer`", "`optimizer` 的设置"))
     got = torch.tensor([number(value, f"accuracy_curve(…)[{i}]") for i, value in enumerate(curve)]).double()
     expect(measuring or agree(got, hits.sum(1) / sizes.sum()), "never measured", "从来没有测过",
            "The network never saw a batch of `valid_iter`.", "网络从来没有见过 `valid_iter` 中的批量。")
@@ -208,7 +209,7 @@ _FROZEN = (3, 3)  # the shape of what does not learn for now
 
 
 def _groups():
-    """Yield parameter groups as an optimizer has them: matrices, biases (at zero, too) without decay, all in one group."""
+    """Yield parameter groups as an optimizer has them: matrices, biases without decay or at zero, one group."""
     shapes = [(6, 4), (4, 3)], [(4,), (3,)], [(2, 3, 2), (5,), ()]
     for rates in ((0.3, 0.0), (0.02, 0.0, 0.7), (1.5,), (0.1, 0.4, 0.2)):
         groups = [{"params": [(torch.randn(shape) + 0.5).requires_grad_() for shape in group],
@@ -240,8 +241,8 @@ def _gradients(value, call, arguments):
     params = [w for w in every if w.shape != _FROZEN]
     expect(all(w.grad is None and w.requires_grad == (w.shape != _FROZEN) for w in every),
            "parameters changed", "改动了参数",
-           "Your code changed `grad` or `requires_grad` of a parameter. Only compute the value: whoever calls `penalty` "
-           "takes its gradient.",
+           "Your code changed `grad` or `requires_grad` of a parameter. Only compute the value: whoever calls "
+           "`penalty` takes its gradient.",
            "你的代码改动了参数的 `grad` 或 `requires_grad`。只需计算数值，求梯度是 `penalty` 的调用者的事。")
     grads = torch.autograd.grad(value, params, allow_unused=True)
     return {"the gradient of penalty(groups)": torch.cat(
@@ -258,7 +259,7 @@ value_exercise("bugs.penalty", "penalty(groups)", inputs=_groups,
             "Up to a factor it is right: the gradient of w² is 2w, and decay is λw.",
             "只差一个因子：w² 的梯度是 2w，而衰减是 λw。"),
     *(Mistake(_same_for_all(pick), "one λ for all groups", "所有组共用一个 λ",
-              "Every group has a `weight_decay` of its own, 0 for biases, say; you use one and the same for all of them.",
+              "Every group has a `weight_decay` of its own, 0 for biases, say; you use the same for all of them.",
               "每个参数组都有自己的 `weight_decay`，例如偏置的是 0；你却让所有组共用一个。")
       for pick in (operator.itemgetter(0), operator.itemgetter(-1), max, sum, statistics.mean)),
     Mistake(_sum(lambda lam, w: lam**2 * (w**2).sum() / 2), "λ squared", "λ 取了平方",
@@ -370,9 +371,10 @@ def _init(init):
                "权重没有问题，但偏置不是 0。偏置让所有样本一起平移，不携带任何信号。")
     first = [layer.weight.detach().clone() for layer in linears]
     init(net)
-    expect(not any(map(torch.equal, first, [layer.weight for layer in linears])), "the same start every time", "每次起点都相同",
-           "Called a second time, your code gives the same weights: it has no luck of its own. Draw new ones in each call.",
-           "再次调用时，你的代码给出了相同的权重，这样就看不出运气的影响。每次调用都应重新抽取。")
+    again = [layer.weight for layer in linears]
+    expect(not any(map(torch.equal, first, again)), "the same start every time", "每次起点都相同",
+           "Called a second time, your code gives the same weights. Draw new ones in each call.",
+           "再次调用时，你的代码给出了相同的权重。每次调用都应重新抽取。")
 
 
 def _in_some_mode(net):
@@ -439,7 +441,7 @@ def _same_start(same_start):
         held = list(params)
         with _seed_kept():
             _expect_same_net(same_start(params, net), net, "same_start(params, net)")
-        expect(all(map(operator.is_, held, params)) and all(param.requires_grad for param in held) and len(params) == len(held),
+        expect(len(params) == len(held) and all(map(operator.is_, held, params)) and all(p.requires_grad for p in held),
                "`params` changed", "改动了 `params`",
                "Your code changed the list `params`, or `requires_grad` of what it holds. Only read it.",
                "你的代码改动了列表 `params`，或其中张量的 `requires_grad`。请只读取，不要改动。")
@@ -520,7 +522,7 @@ def _in_order(of):
 
 
 _REORDERED = Mistake(_in_order(sorted), "results in another order", "结果的次序不对",
-    "The result of seed {a} does not stand where the seed stands in `seeds`. Keep the results in the order of the seeds.",
+    "The result of seed {a} does not stand where the seed stands in `seeds`. Keep the order of the seeds.",
     "随机种子 {a} 的结果不在它在 `seeds` 中的位置上。结果的次序应与 `seeds` 一致。")
 
 
@@ -621,7 +623,8 @@ def _choose(choose):
     for choices, best in [(some, one) for some in both for one in some] * 2:
         # The highest test accuracy and the lowest validation accuracy belong to other settings,
         # wherever they stand; so does a validation accuracy that is nearly as high as can be.
-        settings, others = ([some[i] for i in torch.randperm(len(some))] for some in (choices, [c for c in choices if c != best]))
+        settings, shuffled = ([choices[i] for i in torch.randperm(len(choices))] for _ in range(2))
+        others = [setting for setting in shuffled if setting != best]
         accuracies = torch.linspace(0.3, 0.4 + 0.5 * torch.rand(()).item(), len(choices))
         accuracies[-2] = torch.nextafter(accuracies[-1], accuracies[0])
         valid = dict(zip([*others, best], accuracies.tolist(), strict=True))
@@ -642,10 +645,11 @@ def _choose(choose):
         expect(answer[0] in settings, "not a setting", "不是给定的设置",
                "The first of the two should be one of the settings themselves; yours is {got}.",
                "两个返回值中的第一个应是给定的某种设置本身，你的是 {got}。", got=repr(answer[0])[:40])
-        chosen.append((answer[0] == others[0], {"got": repr(answer[0]), "want": repr(best), "low": f"{valid[answer[0]]:.8g}",
-                                                "high": f"{valid[best]:.8g}"}, answer[0] == best))
+        low, high = (f"{valid[setting]:.8g}" for setting in (answer[0], best))
+        chosen.append((answer[0] == others[0], answer[0] == best,
+                       {"got": repr(answer[0]), "want": repr(best), "low": low, "high": high}))
         reported.append([number(answer[1], f"{call}[1]"), test[best], valid[best]])
-    for _, values, right in chosen:
+    for _, right, values in chosen:
         expect(right, *(_LOWEST if all(lowest for lowest, *_ in chosen) else _ANOTHER).words, **values)
     got, want, validation = torch.tensor(reported, dtype=torch.float64).T
     expect_close(got, want, f"{call}[1]", [Mistake(validation, *_VALIDATION.words)], atol=1e-8)

@@ -104,7 +104,7 @@ def _random_net(*layers: nn.Module) -> nn.Sequential:
     return net
 
 def _nets() -> list[nn.Sequential]:
-    """Return nets for X of shape (B, 6) and 3 classes: nested, linear, with kernels, with a shared and a frozen weight."""
+    """Return nets for X of shape (B, 6) and 3 classes: nested, linear, with kernels, with shared and frozen weights."""
     width = int(torch.randint(4, 9, ()))
     nested = nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, width, bias=False))
     shared, again = nn.Linear(6, 6), nn.Linear(6, 6)
@@ -113,8 +113,8 @@ def _nets() -> list[nn.Sequential]:
     nets = [
         _random_net(nested, _Misnamed(width), nn.Tanh(), nn.Linear(width, 3)),
         _random_net(nn.Linear(6, 3)),
-        _random_net(nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 4, 2), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU(),
-                    nn.Flatten(), nn.LayerNorm(8), nn.Linear(8, 3)),
+        _random_net(nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 4, 2), nn.BatchNorm2d(4, track_running_stats=False),
+                    nn.ReLU(), nn.Flatten(), nn.LayerNorm(8), nn.Linear(8, 3)),
         _random_net(shared, nn.Tanh(), again, nn.Unflatten(1, (2, 3)), nn.Conv1d(2, 2, 1), frozen,
                     nn.Flatten(), nn.Linear(8, 3)),
     ]
@@ -377,8 +377,8 @@ _RATE = ("another learning rate", "学习率不同",
 _MOMENTUM = ("momentum added", "加了动量", "One of your groups has a momentum of {got}. Asked for is plain SGD with decay.",
              "你有一组的动量是 {got}。题目要的是只带衰减的普通 SGD。")
 _STRENGTH = ("decay of another strength", "衰减强度不对",
-             "lam is {want}, but one of your groups has `weight_decay` {got}. SGD adds weight_decay · w to the gradient, as "
-             "does the penalty λ/2 ‖w‖²: hand `lam` on as it is.",
+             "lam is {want}, but one of your groups has `weight_decay` {got}. SGD adds weight_decay · w to the "
+             "gradient, as does the penalty λ/2 ‖w‖²: hand `lam` on as it is.",
              "lam 是 {want}，你有一组的 `weight_decay` 却是 {got}。SGD 给梯度加上 weight_decay · w，惩罚项 λ/2 ‖w‖² "
              "也是如此：请把 `lam` 原样传给它。")
 _MISSING = ("a parameter is missing", "漏了一个参数",
@@ -448,8 +448,8 @@ _NOT_IN_TRAIN_MODE = ("not in train mode", "不在训练模式",
                       "网络（或其中一部分）来时处于评估模式，你就这样训练了它。请先调用 `net.train()`："
                       "它会传到网络中的每个模块。")
 _IN_BETWEEN = ("evaluation mode in between", "中途处于评估模式",
-               "{off} of {all} times your loop called the net while it, or a part of it, was in evaluation mode. Stay in "
-               "train mode, and measure the loss in the same call that is differentiated.",
+               "{off} of {all} times your loop called the net while it, or a part of it, was in evaluation mode. Stay "
+               "in train mode, and measure the loss in the same call that is differentiated.",
                "你的循环调用了 {all} 次网络，其中 {off} 次网络（或其中一部分）处于评估模式。请始终留在训练模式，"
                "损失就取求导的那一次调用的。")
 _PILED_UP = ("gradients pile up", "梯度越积越多",
@@ -542,7 +542,8 @@ def _loop_is_right(train_epoch):
         twins = copy.deepcopy((net, optimizer))
         reported, seen = _watch(train_epoch, net, batches, smoothed, optimizer, lam)
         rows, losses = zip(*_follow(seen, *twins, old, batches, smoothed, lam), strict=True)
-        expect(all(map(agree, net.parameters(), twins[0].parameters())) and _fixed(net, optimizer) == _fixed(*twins), *_BESIDE)
+        expect(all(map(agree, net.parameters(), twins[0].parameters()))
+               and _fixed(net, optimizer) == _fixed(*twins), *_BESIDE)
         steps += rows
         reports.append(reported)
         measured.append(torch.tensor(losses, dtype=torch.float64).T)
@@ -551,8 +552,8 @@ def _loop_is_right(train_epoch):
                  [replace(m, gives=torch.stack([m.gives(*rows) for rows in measured])) for m in _REPORTS])
 
 _BESIDE = ("more than the optimizer's step", "优化器之外的改动",
-           "The parameters, their `requires_grad` or the settings of the optimizer are not as `optimizer.step()` leaves "
-           "them: your code changes them besides.",
+           "The parameters, their `requires_grad` or the settings of the optimizer are not as `optimizer.step()` "
+           "leaves them: your code changes them besides.",
            "参数、参数的 `requires_grad` 或优化器的设置与 `optimizer.step()` 留下的不同：你的代码另外改动了它们。")
 
 def _fixed(net: nn.Module, optimizer: torch.optim.Optimizer) -> list:
@@ -601,8 +602,8 @@ def _expect_gradients(steps: list) -> None:
     """Raise `Wrong` unless each step of all runs found the gradient of loss plus penalty."""
     def cases(other_loss=False, piled=()):
         for names, before, lam, first, gradients, right, other, old in steps:
-            loss = other if other_loss else right
-            yield names, before, [g - mine - o * (first in piled) for g, mine, o in zip(gradients, loss, old, strict=True)], lam
+            rows = zip(gradients, other if other_loss else right, old, strict=True)
+            yield names, before, [gradient - loss - left * (first in piled) for gradient, loss, left in rows], lam
 
     ours = list(cases())
     expect(any(_felt(pull) for _, _, pulls, _ in ours for pull in pulls), *_PLAIN_LOSS)
@@ -632,8 +633,8 @@ def _interval(accuracy, t, *, spread=torch.std, power=0.5, n=None):
     return accuracy.mean(1), t * spread(accuracy, dim=1) / (n or accuracy.shape[1]) ** power
 
 _SAME_N = ("n does not come from the data", "n 不是由数据得来的",
-           "You divide by the root of one and the same number for every `accuracy`. n is its number of seeds, `shape[1]`.",
-           "不论 `accuracy` 怎样，你总是除以同一个数的平方根。n 是其中随机种子的个数，即 `shape[1]`。")
+           "You divide by the root of one and the same number each time. n is the number of seeds, `shape[1]`.",
+           "你每次都除以同一个数的平方根。n 是随机种子的个数，即 `shape[1]`。")
 _SAME_T = ("t is not used", "没有用上 t", "You multiply by a number of your own. Use the `t` that is handed over.",
            "你乘的是自己写的数。请使用传进来的 `t`。")
 
@@ -657,7 +658,8 @@ value_exercise("weight_decay.interval", "mean_and_interval(accuracy, t)", inputs
             "That is the standard error, s/√n. For a 95 % interval multiply it by t.",
             "这是标准误 s/√n。要得到 95% 置信区间，还要乘以 t。"),
     *(Mistake(partial(_interval, n=n), *_SAME_N) for n in range(2, 11)),
-    *(Mistake(lambda accuracy, t, own=own: _interval(accuracy, own), *_SAME_T) for own in (1.96, 2.0, 4.303, 2.776, 2.262)),
+    *(Mistake(lambda accuracy, t, own=own: _interval(accuracy, own), *_SAME_T)
+      for own in (1.96, 2.0, 4.303, 2.776, 2.262)),
     Mistake(lambda accuracy, t: _interval(accuracy, t, n=len(accuracy)), "n is the number of λ", "n 用成了 λ 的个数",
             "You divide by the root of the number of λ. n is the number of seeds, `accuracy.shape[1]`.",
             "你除以了 λ 的个数的平方根。n 是随机种子的个数，即 `accuracy.shape[1]`。"),
@@ -675,7 +677,7 @@ value_exercise("weight_decay.interval", "mean_and_interval(accuracy, t)", inputs
 
 def _ties_and_near_ties():
     for round_ in range(24):
-        num_lams, num_seeds = int(torch.randint(3, 7, ())), (3, 5, 4, 2)[round_ % 4] if round_ % 3 < 2 else (2, 4)[round_ % 2]
+        num_lams, num_seeds = int(torch.randint(3, 7, ())), (2, 3, 4, 5, 4, 2)[round_ % 6]
         lams = tuple(0.0 if i == 0 else 0.0007 * 3.0**i for i in range(num_lams))
         # Multiples of 2**-22 have exact sums: then a tie is one in every order of adding up.
         accuracy = torch.randint(32, 60, (num_lams, num_seeds)) / 64
@@ -826,7 +828,7 @@ value_exercise("weight_decay.frobenius", "squared_frobenius(W)", inputs=_matrice
 # Other ways, and beliefs --------------------------------------------------------------------------
 
 def _curves():
-    """Yield losses that fall and then rise, small and large, in exact steps: ties are ties, and some are nearly ties."""
+    """Yield losses that fall and then rise, small and large, in exact steps: with ties, and near ties."""
     for patience, scale in product((1, 2, 3, 5), (-12, -12, 0, 0, 0, 0, 10, 10)):
         falls = torch.randint(-4, 3, (int(torch.randint(1, 12, ())),))
         rises = torch.randint(-2, 4, (int(torch.randint(0, 8, ())),))
@@ -880,8 +882,8 @@ value_exercise("weight_decay.early_stopping", "early_stopping(valid_loss, patien
     Mistake(lambda losses, patience: _stop(losses, max(patience - 1, 1)), *_EARLY),
     Mistake(lambda losses, patience: _stop(losses, patience - 1) if patience > 1 else (1, 1), *_EARLY),
     *(Mistake(partial(_stop, better=better), "a small gain does not count", "小的改进不算数",
-              "An epoch whose loss is only a little below the best is no improvement to you. Any loss below it counts, by "
-              "however little.",
+              "An epoch whose loss is only a little below the best is no improvement to you. Any loss below it counts, "
+              "by however little.",
               "损失只比最佳值低一点的轮次，你不算作改进。只要更低，哪怕只低一点点，也算改进。")
       for better in (*(lambda a, b, gain=10.0**-k: a < b - gain for k in range(1, 9)),
                      *(lambda a, b, share=1 - 10.0**-k: a < b * share for k in range(1, 6)),

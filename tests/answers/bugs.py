@@ -85,22 +85,11 @@ def evaluate_inference_mode(net, train_iter, valid_iter, optimizer, num_epochs):
     return [epoch() for _ in range(num_epochs)]
 
 
-def evaluate(
-    net,
-    train_iter,
-    valid_iter,
-    optimizer,
-    num_epochs,
-    *,
-    on=nn.Module.train,
-    off=nn.Module.eval,
-    measured=lambda net: net,
-    gradients=False,
-    clear="before",
-):
+def evaluate(net, train_iter, valid_iter, optimizer, num_epochs, clear="before", **how):
+    """Train and measure; `how` holds what is not as usual."""
     curve = []
     for _ in range(num_epochs):
-        on(net)
+        how.get("on", nn.Module.train)(net)
         for X, y in train_iter:
             if clear == "before":
                 optimizer.zero_grad()
@@ -108,14 +97,19 @@ def evaluate(
             optimizer.step()
             if clear == "after":
                 optimizer.zero_grad()
-        off(net)
-        with torch.set_grad_enabled(gradients):
-            curve.append(accuracy_of(measured(net), valid_iter))
+        how.get("off", nn.Module.eval)(net)
+        with torch.set_grad_enabled("gradients" in how):
+            curve.append(accuracy_of(how.get("measured", lambda net: net)(net), valid_iter))
+    how.get("at_last", lambda *_: None)(net, optimizer)
     return curve
 
 
-def evaluate_with(**options):
-    return lambda *run: evaluate(*run, **options)
+def evaluation(**how):
+    return lambda *run: evaluate(*run, **how)
+
+
+def at_last(deed):
+    return evaluation(at_last=deed)
 
 
 def as_it_is(net):
@@ -127,71 +121,42 @@ def flag(training):
     return lambda net: setattr(net, "training", training)
 
 
-@right("bugs.evaluate")
-def evaluate_frozen(*run):
-    return evaluate(
-        *run,
-        on=lambda net: net.train().requires_grad_(True),
-        off=lambda net: net.eval().requires_grad_(False),
-        gradients=True,
-    ) + unfreeze(run[0])
-
-
-def unfreeze(net):
-    net.requires_grad_(True)
-    return []
-
-
 def with_another_optimizer(net, train_iter, valid_iter, optimizer, num_epochs):
     own = torch.optim.SGD(net.parameters(), optimizer.param_groups[0]["lr"])
     return evaluate(net, train_iter, valid_iter, own, num_epochs)
 
 
-def doing(deed):
-    """The right answer, and then something is done to the net and the optimizer."""
-
-    def wrong(net, train_iter, valid_iter, optimizer, num_epochs):
-        curve = evaluate(net, train_iter, valid_iter, optimizer, num_epochs)
-        deed(net, optimizer)
-        return curve
-
-    return wrong
-
-
-right("bugs.evaluate")(evaluate_with(off=as_it_is, measured=lambda net: copy.deepcopy(net).eval()))
-wrong(
-    "bugs.evaluate",
-    "measured with dropout on",
-    evaluate_with(off=as_it_is),
-    evaluate_with(on=flag(True), off=flag(False)),
-    evaluate_with(off=flag(False)),
+right("bugs.evaluate")(evaluation(off=as_it_is, measured=lambda net: copy.deepcopy(net).eval()))
+right("bugs.evaluate")(
+    evaluation(
+        on=lambda net: net.train().requires_grad_(True),
+        off=lambda net: net.eval().requires_grad_(False),
+        at_last=lambda net, _: net.requires_grad_(True),
+        gradients=True,
+    )
 )
 wrong(
-    "bugs.evaluate",
-    "trained with dropout off",
-    evaluate_with(on=flag(True)),
+    "bugs.evaluate", "measured with dropout on", evaluation(off=as_it_is),
+    evaluation(off=flag(False)), evaluation(on=flag(True), off=flag(False)),
+)  # fmt: skip
+wrong(
+    "bugs.evaluate", "trained with dropout off", evaluation(on=flag(True)),
     lambda net, *run: evaluate(net.train(), *run, on=as_it_is),
-)
-wrong("bugs.evaluate", "gradients while measuring", evaluate_with(gradients=True))
-wrong("bugs.evaluate", "trained differently", with_another_optimizer, evaluate_with(clear="after"))
+)  # fmt: skip
+wrong("bugs.evaluate", "gradients while measuring", evaluation(gradients=True))
+wrong("bugs.evaluate", "trained differently", with_another_optimizer, evaluation(clear="after"))
 wrong(
-    "bugs.evaluate",
-    "more changed than the weights",
-    doing(lambda net, _: net.requires_grad_(False)),
-    doing(lambda _, optimizer: optimizer.param_groups[0].update(lr=0.0)),
-)
-wrong("bugs.evaluate", "a seed is set", doing(lambda *_: torch.manual_seed(0)))
+    "bugs.evaluate", "more changed than the weights",
+    at_last(lambda net, _: net.requires_grad_(False)),
+    at_last(lambda _, optimizer: optimizer.param_groups[0].update(lr=0.0)),
+)  # fmt: skip
+wrong("bugs.evaluate", "a seed is set", at_last(lambda *_: torch.manual_seed(0)))
 wrong(
-    "bugs.evaluate",
-    "setting of torch not restored",
-    doing(lambda *_: torch.set_grad_enabled(False)),
-)
+    "bugs.evaluate", "setting of torch not restored",
+    at_last(lambda *_: torch.set_grad_enabled(False)),
+)  # fmt: skip
 wrong("bugs.evaluate", "not one accuracy for each epoch", lambda *run: evaluate(*run)[-1])
-wrong(
-    "bugs.evaluate",
-    "never measured",
-    lambda net, data, _, *more: evaluate_by_hand(net, data, data, *more),
-)
+wrong("bugs.evaluate", "never measured", lambda net, data, _, *run: evaluate(net, data, data, *run))
 
 
 # bugs.penalty -------------------------------------------------------------------------------------
@@ -215,33 +180,18 @@ def penalty_flat(groups):
 
 # The gradient is what is asked for:
 right("bugs.penalty")(lambda groups: weighted(groups, lambda w: 2 * (w.detach() * w).sum()))
-wrong("bugs.penalty", "no gradient", lambda groups: weighted(groups, lambda w: (w**2).sum().item()))
+for diagnosis, of in [
+    ("no gradient", lambda w: (w**2).sum().item()),
+    ("not a finite number", lambda w: (w**2).sum().sqrt() ** 2),
+    ("halved twice", lambda w: (w * w.detach()).sum()),
+    ("wrong value", lambda w: w.abs().sum()),
+    ("input changed in place", lambda w: w.data.pow_(2).sum()),
+    ("parameters changed", lambda w: (w.requires_grad_() ** 2).sum()),
+]:
+    wrong("bugs.penalty", diagnosis)(lambda groups, of=of: weighted(groups, of))
+wrong("bugs.penalty", "wrong value", lambda groups: penalty_flat(groups[:1]))
 wrong(
-    "bugs.penalty",
-    "not a finite number",
-    lambda groups: weighted(groups, lambda w: (w**2).sum().sqrt() ** 2),
-)
-wrong(
-    "bugs.penalty",
-    "halved twice",
-    lambda groups: weighted(groups, lambda w: (w * w.detach()).sum()),
-)
-wrong(
-    "bugs.penalty",
-    "wrong value",
-    lambda groups: weighted(groups, lambda w: w.abs().sum()),
-    lambda groups: weighted(groups[:1], lambda w: (w**2).sum()),
-)
-wrong(
-    "bugs.penalty",
-    "input changed in place",
-    lambda groups: weighted(groups, lambda w: w.data.pow_(2).sum()),
-    lambda groups: penalty_flat(groups) + groups[0].pop("weight_decay"),
-)
-wrong(
-    "bugs.penalty",
-    "parameters changed",
-    lambda groups: weighted(groups, lambda w: (w.requires_grad_() ** 2).sum()),
+    "bugs.penalty", "input changed in place", lambda g: penalty_flat(g) + g[0].pop("weight_decay")
 )
 
 
@@ -422,18 +372,19 @@ def start_without_no_grad(params, net):
     return net
 
 
+def starting(deed):
+    """The right answer, and then something is done to the matrices and the net."""
+    return lambda params, net: (start_by_state(params, net), deed(params, net))[0]
+
+
 wrong(
-    "bugs.same_start",
-    "parameters do not learn",
-    lambda params, net: start_by_state(params, net.requires_grad_(False)),
+    "bugs.same_start", "parameters do not learn", starting(lambda _, net: net.requires_grad_(False))
 )
-wrong("bugs.same_start", "mode changed", lambda params, net: start_by_state(params, net).eval())
+wrong("bugs.same_start", "mode changed", starting(lambda _, net: net.eval()))
 wrong(
-    "bugs.same_start",
-    "`params` changed",
-    lambda params, net: (start_by_state(params, net), params.pop())[0],
-    lambda params, net: start_by_state([p.requires_grad_(False) for p in params], net),
-)
+    "bugs.same_start", "`params` changed", starting(lambda params, _: params.pop()),
+    starting(lambda params, _: [p.requires_grad_(False) for p in params]),
+)  # fmt: skip
 
 
 # bugs.fair_comparison -----------------------------------------------------------------------------
@@ -483,31 +434,25 @@ def compare_trains_twice(settings, seeds, make_net, fit):
     return compare_helper(settings, seeds, make_net, lambda *run: (fit(*run), fit(*run))[1])
 
 
-wrong("bugs.fair_comparison", "not one result for each seed", changed(lambda values: sum(values)))
+for diagnosis, of in [
+    ("not one result for each seed", sum),
+    ("results in another order", sorted),
+    ("results in another order", lambda values: values[::-1]),
+    ("results in another order", lambda values: values[:1] * len(values)),
+]:
+    wrong("bugs.fair_comparison", diagnosis, changed(of))
 wrong(
-    "bugs.fair_comparison",
-    "results in another order",
-    changed(sorted),
-    changed(lambda values: values[::-1]),
-    changed(lambda values: values[:1] * len(values)),
-)
+    "bugs.fair_comparison", "results of another setting",
+    lambda settings, *run: dict.fromkeys(settings, compare_helper(settings, *run)[settings[0]]),
+)  # fmt: skip
 wrong(
-    "bugs.fair_comparison",
-    "results of another setting",
-    lambda settings, *given: dict.fromkeys(settings, compare_helper(settings, *given)[settings[0]]),
-)
+    "bugs.fair_comparison", "not one entry for each setting",
+    lambda *run: [*compare_helper(*run).values()],
+)  # fmt: skip
 wrong(
-    "bugs.fair_comparison",
-    "not one entry for each setting",
-    lambda *given: [*compare_helper(*given).values()],
-)
-wrong(
-    "bugs.fair_comparison",
-    "starts differ",
-    lambda settings, seeds, make_net, fit: {
-        s: [fit(make_net(), s) for _ in seeds] for s in settings
-    },
-)
+    "bugs.fair_comparison", "starts differ",
+    lambda settings, seeds, make, fit: {s: [fit(make(), s) for _ in seeds] for s in settings},
+)  # fmt: skip
 
 
 # bugs.choose --------------------------------------------------------------------------------------
@@ -549,25 +494,21 @@ def choose_overlooks_zero(settings, validate, test):
 
 def choosing(pick):
     """An answer that picks by the settings and `validate`."""
-    return lambda settings, validate, test: (lambda best: (best, test(best)))(
-        pick(settings, validate)
-    )
+
+    def choose(settings, validate, test):
+        best = pick(settings, validate)
+        return best, test(best)
+
+    return choose
 
 
 wrong(
-    "bugs.choose",
-    "another one is better",
-    choosing(lambda settings, _: settings[0]),
+    "bugs.choose", "another one is better", choosing(lambda settings, _: settings[0]),
     choosing(lambda settings, _: max(settings)),
     choosing(lambda settings, validate: max(settings, key=lambda s: round(validate(s), 6))),
-)
+)  # fmt: skip
 wrong("bugs.choose", "not a pair", lambda *given: choose_sorted(*given)[1])
 wrong(
-    "bugs.choose",
-    "not a setting",
-    lambda *given: choose_sorted(*given)[::-1],
-    lambda settings, *given: (
-        settings.index((best := choose_sorted(settings, *given))[0]),
-        best[1],
-    ),
-)
+    "bugs.choose", "not a setting", lambda *given: choose_sorted(*given)[::-1],
+    lambda settings, *given: (settings.index(choose_sorted(settings, *given)[0]), 0.5),
+)  # fmt: skip

@@ -561,7 +561,9 @@ wrong(
     torch.no_grad()(gaussian(torch.randn_like)),
 )  # fmt: skip
 wrong(
-    "dropout.gaussian", "raises an exception", gaussian(lambda X: X.new(len(X), X.shape[1]).normal_())
+    "dropout.gaussian",
+    "raises an exception",
+    gaussian(lambda X: X.new(len(X), X.shape[1]).normal_()),
 )
 wrong("dropout.gaussian", "wrong value", gaussian(lambda X: 0.9 * torch.randn_like(X)))
 wrong("dropout.gaussian", "not Gaussian", gaussian(lambda X: 2 * torch.randint_like(X, 2) - 1))

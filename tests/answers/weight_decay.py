@@ -93,29 +93,27 @@ def doing(answer, deed):
     return wrong
 
 
-def with_penalty(penalty):
-    return lambda *given: objective(*given, penalty=penalty)
-
-
 for diagnosis, weights in CHOICES:
+    wrong("weight_decay.objective", diagnosis)(lambda *given, w=weights: objective(*given, w))
+for diagnosis, penalty in [
+    ("no gradient", lambda weights: half_squares(weights).item()),
+    ("not a finite number", lambda weights: sum((w**2).sum().sqrt() ** 2 for w in weights) / 2),
+    (
+        "frozen weights left out",
+        lambda weights: half_squares(w for w in weights if w.requires_grad),
+    ),
+]:
     wrong("weight_decay.objective", diagnosis)(
-        lambda *given, w=weights: objective(*given, weights=w)
+        lambda *given, f=penalty: objective(*given, penalty=f)
     )
-wrong("weight_decay.objective", "no gradient", with_penalty(lambda ws: half_squares(ws).item()))
-wrong(
-    "weight_decay.objective",
-    "not a finite number",
-    with_penalty(lambda ws: sum((w**2).sum().sqrt() ** 2 for w in ws) / 2),
-)
-wrong(
-    "weight_decay.objective",
-    "frozen weights left out",
-    with_penalty(lambda ws: half_squares([w for w in ws if w.requires_grad])),
-)
 wrong("weight_decay.objective", "mode changed", lambda net, *given: objective(net.eval(), *given))
-wrong("weight_decay.objective", "mode not restored", doing(objective, lambda net: net.train()))
-wrong("weight_decay.objective", "network changed", doing(objective, lambda net: net.zero_grad()))
-wrong("weight_decay.objective", "a seed is set", doing(objective, lambda net: torch.manual_seed(0)))
+for diagnosis, deed in [
+    ("mode not restored", nn.Module.train),
+    ("network changed", nn.Module.zero_grad),
+    ("network changed", lambda net: net.requires_grad_(True)),
+    ("a seed is set", lambda net: torch.manual_seed(0)),
+]:
+    wrong("weight_decay.objective", diagnosis, doing(objective, deed))
 
 
 @wrong("weight_decay.objective", "network changed")
@@ -177,52 +175,47 @@ def optimizer_by_name(net, lr, lam):
     return sgd(net, lr, lam, weights, selected(lambda name, p: not name.endswith("weight")))
 
 
-def with_groups(*groups, **options):
-    return lambda *given: sgd(*given, *groups, **options)
+def groups(*of, **options):
+    return lambda *given: sgd(*given, *of, **options)
 
 
 wrong(
-    "weight_decay.optimizer",
-    "bias decayed too",
-    lambda net, lr, lam: sgd(net, lr, lam, weight_decay=lam),
+    "weight_decay.optimizer", "bias decayed too", lambda *given: sgd(*given, weight_decay=given[2])
 )
-wrong(
-    "weight_decay.optimizer",
-    "a parameter is missing",
-    with_groups(selected(lambda name, p: p.ndim == 2)),
-    with_groups(weights_of, selected(lambda name, p: p.ndim == 1)),
-    with_groups(selected(lambda name, p: p.ndim > 1 and p.requires_grad)),
-)
-wrong("weight_decay.optimizer", "a parameter twice", with_groups(twice_if_shared))
-wrong(
-    "weight_decay.optimizer", "raises an exception", with_groups(weights_of, nn.Module.parameters)
-)
-wrong("weight_decay.optimizer", "wrong value", with_groups(maximize=True))
-wrong("weight_decay.optimizer", "network changed", doing(sgd, lambda net: net.requires_grad_(True)))
-wrong("weight_decay.optimizer", "mode not restored", doing(sgd, nn.Module.eval))
-wrong("weight_decay.optimizer", "a seed is set", doing(sgd, lambda net: torch.manual_seed(0)))
+for diagnosis, answer in [
+    ("a parameter is missing", groups(selected(lambda name, p: p.ndim == 2))),
+    ("a parameter is missing", groups(weights_of, selected(lambda name, p: p.ndim == 1))),
+    ("a parameter is missing", groups(selected(lambda _, p: p.ndim > 1 and p.requires_grad))),
+    ("a parameter twice", groups(twice_if_shared)),
+    ("raises an exception", groups(weights_of, nn.Module.parameters)),
+    ("wrong value", groups(maximize=True)),
+    ("network changed", doing(sgd, lambda net: net.requires_grad_(True))),
+    ("mode not restored", doing(sgd, nn.Module.eval)),
+    ("a seed is set", doing(sgd, lambda net: torch.manual_seed(0))),
+]:
+    wrong("weight_decay.optimizer", diagnosis, answer)
 
 
 # weight_decay.fix_loop ----------------------------------------------------------------------------
 
 
-def epoch(
-    net, train_iter, loss, optimizer, lam, *, weights=weights_of, times=1, before=None, after=None
-):
-    """Train an epoch in whatever mode the net is; do something before and after each step."""
+def epoch(net, train_iter, loss, optimizer, lam, weights=weights_of, times=1, **also):
+    """Train an epoch in whatever mode the net is; do something else before and after each step."""
     total = count = 0
     for X, y in train_iter:
         for _ in range(times):
             optimizer.zero_grad()
             value = loss(net(X), y)
             (value + lam * half_squares(weights(net))).backward()
-            if before:
-                before(net)
+            also.get("before", as_it_is)(net)
             optimizer.step()
-        if after:
-            after(net, optimizer)
+        also.get("after", as_it_is)(net, optimizer)
         total, count = total + value.item() * len(y), count + len(y)
     return total / count
+
+
+def as_it_is(*_):
+    """Do nothing."""
 
 
 @wrong("weight_decay.fix_loop", "old gradients used")
@@ -256,18 +249,11 @@ def loop_with_a_closure(net, train_iter, loss, optimizer, lam):
 
 @right("weight_decay.fix_loop")
 def loop_adds_to_the_gradient(net, train_iter, loss, optimizer, lam):
-    net.train()
-    total = count = 0
-    for X, y in train_iter:
-        net.zero_grad()
-        batch_loss = loss(net(X), y)
-        batch_loss.backward()
+    def add(net):
         for w in weights_of(net):
             w.grad += lam * w.detach()
-        optimizer.step()
-        total += batch_loss.item() * len(X)
-        count += len(X)
-    return total / count
+
+    return epoch(net.train(), train_iter, loss, optimizer, 0.0, before=add)
 
 
 @wrong("weight_decay.fix_loop", "not in train mode")
@@ -310,22 +296,16 @@ def trained(**options):
 
 for diagnosis, weights in CHOICES:
     wrong("weight_decay.fix_loop", diagnosis, trained(weights=weights))
-wrong(
-    "weight_decay.fix_loop", "evaluation mode in between", trained(after=lambda net, _: net.eval())
-)
-wrong("weight_decay.fix_loop", "not one step for each batch", trained(times=2), own_optimizer)
-wrong(
-    "weight_decay.fix_loop",
-    "more than the optimizer's step",
-    trained(after=own_step),
-    trained(after=lambda _, optimizer: optimizer.state.clear()),
-)
-wrong(
-    "weight_decay.fix_loop",
-    "wrong value",
-    trained(before=lambda net: nn.utils.clip_grad_norm_(net.parameters(), 0.1)),
-)
-wrong("weight_decay.fix_loop", "a seed is set", doing(trained(), lambda net: torch.manual_seed(0)))
+for diagnosis, answer in [
+    ("evaluation mode in between", trained(after=lambda net, _: net.eval())),
+    ("not one step for each batch", trained(times=2)),
+    ("not one step for each batch", own_optimizer),
+    ("more than the optimizer's step", trained(after=own_step)),
+    ("more than the optimizer's step", trained(after=lambda _, optimizer: optimizer.state.clear())),
+    ("wrong value", trained(before=lambda net: nn.utils.clip_grad_norm_(net.parameters(), 0.1))),
+    ("a seed is set", doing(trained(), lambda net: torch.manual_seed(0))),
+]:
+    wrong("weight_decay.fix_loop", diagnosis, answer)
 
 
 # weight_decay.interval ----------------------------------------------------------------------------
