@@ -624,6 +624,7 @@ def _choose(choose):
         # The highest test accuracy and the lowest validation accuracy belong to other settings,
         # wherever they stand; so does a validation accuracy that is nearly as high as can be.
         settings, shuffled = ([choices[i] for i in torch.randperm(len(choices))] for _ in range(2))
+        settings.sort(key=bool)  # one that is false comes first: who takes it for none yet overlooks it
         others = [setting for setting in shuffled if setting != best]
         accuracies = torch.linspace(0.3, 0.4 + 0.5 * torch.rand(()).item(), len(choices))
         accuracies[-2] = torch.nextafter(accuracies[-1], accuracies[0])

@@ -57,6 +57,9 @@ def _expect_slope_w(answer, arguments, value):
     expect(getattr(value, "requires_grad", False), *_CUT_OFF, what="l2_penalty(w)")
     (gradient,) = torch.autograd.grad(value, w, allow_unused=True)
     expect(gradient is not None, *_CUT_OFF, what="l2_penalty(w)")
+    expect(w.grad is None, "backward called inside", "在内部调用了 backward",
+           "Only compute the value. Whoever calls `l2_penalty` takes its gradient.",
+           "只需计算数值。求梯度是 `l2_penalty` 的调用者的事。")
     expect(w.any() or torch.isfinite(gradient).all(), "no slope at zero", "在零处不可导",
            "With w = 0 the gradient of `l2_penalty(w)` is not a finite number: a root has no slope "
            "there. Add up the squares, and take no root on the way.",

@@ -26,6 +26,15 @@ def penalty_by_loop(w):
 wrong("weight_decay.penalty", "no gradient")(lambda w: (w**2).sum().item() / 2)
 wrong("weight_decay.penalty", "not one number")(lambda w: torch.stack([w**2, w**2]) / 2)
 wrong("weight_decay.penalty", "wrong value")(lambda w: (w * w.detach()).sum() / 2)
+
+
+@wrong("weight_decay.penalty", "backward called inside")
+def penalty_backward(w):
+    value = (w**2).sum() / 2
+    value.backward(retain_graph=True)
+    return value
+
+
 wrong("weight_decay.penalty", "no slope at zero")(lambda w: (w**2).sum().sqrt() ** 2 / 2)
 wrong("weight_decay.penalty", "no gradient")(
     lambda w: (w.clone().detach().requires_grad_() ** 2).sum() / 2
