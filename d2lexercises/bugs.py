@@ -522,7 +522,7 @@ def _in_order(of):
 
 
 _REORDERED = Mistake(_in_order(sorted), "results in another order", "结果的次序不对",
-    "The result of seed {a} does not stand where the seed stands in `seeds`. Keep the order of the seeds.",
+    "The result of seed {a} does not stand where the seed stands in `seeds`. Keep the order of `seeds`.",
     "随机种子 {a} 的结果不在它在 `seeds` 中的位置上。结果的次序应与 `seeds` 一致。")
 
 

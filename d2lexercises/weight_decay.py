@@ -409,6 +409,8 @@ def _optimizer_is_right(make_optimizer):
     """Check parameter groups by what they say, and by what three steps do to each parameter."""
     for net in _nets():
         lr, lam = _between(0.05, 0.3), _between(0.2, 0.8)
+        for p in net.parameters():
+            p.grad = torch.randn_like(p)
         with unchanged(net=net), _seed_kept():
             theirs = make_optimizer(net, lr, lam)
         returned(theirs, "make_optimizer(net, lr, lam)")
