@@ -68,7 +68,7 @@ def test_an_endless_loop_ends(short_limit, answer, capfd):
     before = signal.getsignal(signal.SIGALRM)
     result = checks.check("dropout.layer", answer)
     assert result.diagnosis == "takes too long"
-    assert "in line" in result.hint
+    assert "in line" in result.hint and "or the code is slow" in result.hint
     assert capfd.readouterr() == ("", "")
     assert signal.getsignal(signal.SIGALRM) == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
@@ -280,6 +280,115 @@ def test_settings_of_torch_stay_and_do_not_matter(default_settings, get, change,
     assert get() == other
 
 
+CONTEXTS = {
+    "a default device": lambda: torch.device("meta"),
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "inference mode": torch.inference_mode,
+    "anomaly mode": torch.autograd.detect_anomaly,
+    "errors of NumPy": lambda: np.errstate(all="raise"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+@pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS)
+def test_what_surrounds_a_check_does_not_matter(context):
+    with context():
+        for name, asked in checks.load().items():
+            answer = {"dropout.layer": nn.functional.dropout, "dropout.module": nn.Dropout}.get(
+                name
+            )
+            if answer or asked.right:
+                result = checks.check(name, answer or asked.right, seed=0)
+                assert result.passed, result
+    assert torch.zeros(2).device.type == "cpu"
+
+
+LEFT_BEHIND = {  # how to leave it, and how to see it
+    "anomaly mode": (lambda: torch.autograd.set_detect_anomaly(True), torch.is_anomaly_enabled),
+    "deterministic mode": (
+        lambda: torch.use_deterministic_algorithms(True),
+        torch.are_deterministic_algorithms_enabled,
+    ),
+    "threads": (lambda: torch.set_num_threads(3), torch.get_num_threads),
+    "autocast": (
+        lambda: torch.set_autocast_enabled("cpu", True),
+        lambda: torch.is_autocast_enabled("cpu"),
+    ),
+    "the working directory": (lambda: os.chdir(os.sep), os.getcwd),
+    "the environment": (lambda: os.environ.pop("PATH"), lambda: dict(os.environ)),
+    "the path of imports": (lambda: sys.path.append("here"), lambda: list(sys.path)),
+    "a signal": (
+        lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        lambda: signal.getsignal(signal.SIGINT),
+    ),
+    "errors of NumPy": (lambda: np.seterr(all="raise"), np.geterr),
+    "digits of NumPy": (lambda: np.set_printoptions(precision=2), np.get_printoptions),
+    "digits of torch": (
+        lambda: torch.set_printoptions(precision=2),
+        lambda: repr(torch.tensor(1 / 3)),
+    ),
+    "a hook of all nets": (
+        lambda: nn.modules.module.register_module_forward_hook(print),
+        lambda: dict(nn.modules.module._global_forward_hooks),
+    ),
+}
+
+
+@pytest.mark.parametrize(("leave", "see"), LEFT_BEHIND.values(), ids=LEFT_BEHIND)
+def test_what_an_answer_leaves_behind_is_put_back(leave, see):
+    def meddler(X, p):
+        leave()
+        return nn.functional.dropout(X, p)
+
+    before = see()
+    checks.check("dropout.layer", meddler)
+    assert see() == before
+
+
+REPLACED = {
+    "torch.rand": torch, "torch.nn.functional.relu": nn.functional, "torch.bernoulli": torch,
+    "ReLU.forward": nn.ReLU, "Module.train": nn.Module, "Tensor.clone": torch.Tensor,
+    "numpy.mean": np, "random.random": random, "time.time": time,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "place"), REPLACED.items(), ids=REPLACED)
+def test_what_an_answer_replaces_is_named_and_put_back(name, place):
+    attribute = name.rpartition(".")[2]
+    before = getattr(place, attribute)
+
+    def meddler(X, p):
+        setattr(place, attribute, lambda *args: 0)
+        return X * 2
+
+    def remover(X, p):
+        out = nn.functional.dropout(X, p)
+        if attribute in vars(place):
+            delattr(place, attribute)
+        return out
+
+    result = checks.check("dropout.layer", meddler)
+    assert result.diagnosis == "library function replaced" and f"`{name}`" in result.hint
+    assert getattr(place, attribute) is before
+    checks.check("dropout.layer", remover)
+    assert getattr(place, attribute) is before
+
+
+FIRST = """
+import os, sys, time, warnings
+from torch.nn.functional import dropout
+from d2lutils import checks
+before = dict(os.environ), list(warnings.filters)
+assert checks.check("dropout.layer", dropout).passed
+assert (dict(os.environ), list(warnings.filters)) == before
+"""
+
+
+def test_the_first_check_leaves_nothing_behind():
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_random_numbers_and_the_default_dtype_of_the_notebook_stay():
     def meddler(X, p):
         torch.manual_seed(0)
@@ -319,6 +428,36 @@ def test_an_unknown_exercise_is_an_error_that_names_a_near_one():
         checks.check("dropout.layr", len)
     with pytest.raises(ValueError, match="no exercise 3: try .*dropout.layer"):
         checks.check(3, len)
+
+
+@pytest.mark.parametrize("name", [["dropout.layer"], {}, None, ""])
+def test_what_is_no_name_is_an_error_too(name):
+    with pytest.raises(ValueError, match="there is no exercise"):
+        checks.check(name, len)
+
+
+@pytest.mark.parametrize("seed", ["x", 1.5, True, 2**64, -1])
+def test_what_is_no_seed_is_an_error(seed):
+    with pytest.raises((TypeError, ValueError), match=f"seed={seed!r} is .*whole number"):
+        checks.check("dropout.layer", nn.functional.dropout, seed=seed)
+    assert checks.check("dropout.layer", nn.functional.dropout, seed=np.int64(3)).seed == 3
+
+
+@pytest.mark.parametrize("name", ["dropout.layer", "dropout.dropconnect", "dropout.gaussian"])
+def test_an_answer_that_works_entry_by_entry_is_not_too_slow(name):
+    from tests.answers import RIGHT
+    from tests.answers import dropout as answers
+
+    assert answers
+    for answer in RIGHT[name]:
+        started = time.process_time()
+        assert checks.check(name, answer).passed
+        assert time.process_time() - started < run.TIME_LIMIT / 4
+
+
+def test_a_suspect_is_named_only_if_it_explains_every_value():
+    first_gap = lambda a, b: (abs((a - b).mean()), (a - b).std(ddof=1) / len(a) ** 0.5)  # noqa: E731
+    assert checks.check("dropout.paired_difference", first_gap).diagnosis == "wrong value"
 
 
 def test_check_is_public():

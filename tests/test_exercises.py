@@ -169,7 +169,7 @@ def test_an_exception_in_the_answer_is_a_hint(name):
 # Wrong answers that are made out of a right one ---------------------------------------------------
 
 # What they return is right in another dtype too.
-ANY_DTYPE = {"dropout.dropconnect", "weight_decay.soft_threshold"}
+ANY_DTYPE = {"weight_decay.soft_threshold"}
 
 
 def spoilt(answer, spoil):

@@ -28,7 +28,6 @@ from d2lutils.checks.expect import (
 
 EXERCISES: dict[str, "Exercise"] = {}
 
-
 @dataclass(frozen=True)
 class Exercise:
     """One exercise.
@@ -54,7 +53,6 @@ class Exercise:
     right: Callable | None = None
     mistakes: Sequence[Mistake] = ()
 
-
 def exercise(name: str, call: str, mistakes: Sequence[Mistake] = ()) -> Callable:
     """Register a function of the answer as the check of an exercise, as a decorator.
 
@@ -69,7 +67,6 @@ def exercise(name: str, call: str, mistakes: Sequence[Mistake] = ()) -> Callable
         return run
 
     return register
-
 
 def value_exercise(
     name: str,
@@ -117,9 +114,7 @@ def value_exercise(
 
     def explains(mistake, part, cases):
         pairs = [(outcome(mistake.gives, given), got) for given, got in cases]
-        if any((a is None) != (b is None) for a, b in pairs):
-            return False
-        return all(a is None or agree(a[part], b[part], rtol, atol) for a, b in pairs)
+        return all(agree(a[part], b[part], rtol, atol) if a and b else a is b for a, b in pairs)
 
     def ask(answer, arguments):
         kept = (torch.Tensor, np.ndarray, list, nn.Module)
@@ -147,7 +142,6 @@ def value_exercise(
 
     EXERCISES[name] = Exercise(name, call, run, right, mistakes)
 
-
 def _with_values(call: str, arguments: Mapping) -> str:
     """Return a call with the values of its arguments, where these are numbers and few."""
 
@@ -161,11 +155,9 @@ def _with_values(call: str, arguments: Mapping) -> str:
 
     return f"{call.partition('(')[0]}({', '.join(map(show, arguments, arguments.values()))})"
 
-
 def like(argument: str) -> Callable:
     """Return a `returns` for `value_exercise`: a tensor with shape and dtype of an argument."""
     return lambda value, call, arguments: tensor(value, call, like=arguments[argument])
-
 
 def expect_parameters(call: str, answer: object) -> None:
     """Raise `Wrong` unless the answer can be called like that."""

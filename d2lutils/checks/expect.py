@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +28,6 @@ class Wrong(Exception):
         values = {k: v if isinstance(v, Text) else str(v) for k, v in values.items()}
         self.diagnosis = Text(diagnosis, diagnosis_zh)
         self.hint = Text(hint, hint_zh).format(**values)
-
 
 @dataclass(frozen=True)
 class Mistake:
@@ -53,18 +52,15 @@ class Mistake:
         """Return what is to be raised."""
         return Wrong(*self.words, what=what)
 
-
 def expect(condition: object, *words: str, **values: object) -> None:
     """Raise `Wrong` with these four strings, and the values filled in, unless the condition holds."""
     if not condition:
         raise Wrong(*words, **values)
 
-
 def agree(a: object, b: object, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
     """Tell whether two numbers or tensors have the same shape and nearly the same values."""
     a, b = _double(a), _double(b)
     return a.shape == b.shape and torch.allclose(a, b, rtol, atol, equal_nan=True)
-
 
 def expect_close(
     got: object,
@@ -107,10 +103,8 @@ def expect_close(
                 "`{what}` should be {want}; yours is {got}.",
                 "`{what}` 应为 {want}，你的是 {got}。", what=what, want=short(want.tolist()), got=short(got.tolist()))
 
-
 def _double(value) -> torch.Tensor:
     return torch.as_tensor(value).detach().to("cpu", torch.float64)
-
 
 def short(value: object) -> str:
     """Write a number, or several, as hints do: to four significant digits."""
@@ -118,16 +112,13 @@ def short(value: object) -> str:
         return "[" + ", ".join(map(short, value)) + "]"
     return f"{float(value):.4g}"
 
-
 # What came back -----------------------------------------------------------------------------------
-
 
 def returned(value: object, what: str) -> None:
     """Raise `Wrong` if the answer is still the stub, or does not return."""
     expect(value is not None and value is not ..., "nothing returned", "什么都没有返回",
            "`{what}` returned nothing. Replace the `...`, and end with `return`.",
            "`{what}` 什么都没有返回。请把 `...` 换成代码，最后用 `return` 返回结果。", what=what)
-
 
 def tensor(
     value: object, what: str, shape: tuple | None = None, like: torch.Tensor | None = None
@@ -147,7 +138,6 @@ def tensor(
            what=what, want=getattr(like, "dtype", ""), got=value.dtype)
     return value
 
-
 def number(value: object, what: str) -> float:
     """Return the value as a float if it is one number, also a tensor of one; else raise `Wrong`."""
     returned(value, what)
@@ -164,7 +154,6 @@ def number(value: object, what: str) -> float:
     raise Wrong(*words,
                 "`{what}` should be one number; yours is of type `{kind}`.",
                 "`{what}` 应是单个数，你给出的类型却是 `{kind}`。", what=what, kind=type(value).__name__)
-
 
 def numbers(values: object, what: str, count: int) -> torch.Tensor:
     """Return so many numbers, from a list, a tuple or a tensor, as a tensor of float64."""
@@ -183,14 +172,11 @@ def numbers(values: object, what: str, count: int) -> torch.Tensor:
            "`{what}` 应返回长度为 {count} 的列表，你的长度是 {got}。", what=what, count=count, got=got)
     return torch.tensor([number(value, what) for value in values], dtype=torch.float64)
 
-
 # What must not happen meanwhile -------------------------------------------------------------------
-
 
 HOOKS_OF_ALL_NETS = [
     hooks for name, hooks in vars(nn.modules.module).items() if re.fullmatch("_global.*_hooks.*", name)
 ]
-
 
 @contextmanager
 def unchanged(**values: object):
@@ -222,11 +208,9 @@ def unchanged(**values: object):
                "你的代码改动了传进来的 `{name}` 本身，调用方还要用它。"
                "请另建新的：用 `{name} * 2`，不要用 `{name} *= 2`。", name=name)
 
-
 def _switches() -> dict:
     asked = torch.is_grad_enabled, torch.get_default_dtype, torch.get_default_device
     return {f"torch.{ask.__name__}()": ask() for ask in asked}
-
 
 def _state(net: nn.Module) -> dict:
     """Return the modes of all parts of a net, its hooks, and what else it consists of."""
@@ -244,7 +228,6 @@ def _state(net: nn.Module) -> dict:
         "hooks": [list(h) for h in hooks + HOOKS_OF_ALL_NETS],
         "rest": rest,
     }
-
 
 def _expect_same_net(before: dict, after: dict) -> None:
     old, new = before["rest"], after["rest"]
@@ -266,7 +249,6 @@ def _expect_same_net(before: dict, after: dict) -> None:
            "你的代码改动了网络的 `{part}`。这里只应读取网络：它的各部分、权重、梯度和 `requires_grad` 都应保持原样。",
            part="".join(rest[:1]))
 
-
 def _copy(value):
     if isinstance(value, nn.Module):
         return _state(value)
@@ -275,7 +257,6 @@ def _copy(value):
     if isinstance(value, dict):
         return {key: _copy(part) for key, part in value.items()}
     return value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
-
 
 def _same(a, b) -> bool:
     if isinstance(a, (list, tuple)):
@@ -286,19 +267,21 @@ def _same(a, b) -> bool:
         return hasattr(b, "dtype") and torch.equal(torch.as_tensor(a), torch.as_tensor(b))
     return a is b or a == b
 
-
 def expect_on_its_device(call: Callable, given: Sequence, names: str, fresh: str) -> None:
-    """Raise `Wrong` if an answer would fail on a GPU: `call(*given)` with the tensors on one.
+    """Raise `Wrong` if an answer would fail on a GPU: `call(*given)` with the tensors elsewhere.
 
-    None is needed, since the tensors have no values there. An answer that looks at values is let
-    through.
+    No GPU is needed, since the tensors have no values there. An answer that looks at values is let
+    through; but one that looks at those of its own random numbers may do so with the device "meta".
     """
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        there = [torch.empty_like(x, device="cuda") if isinstance(x, torch.Tensor) else x for x in given]
-        try:
-            mixed = call(*there).device != there[0].device
-        except Exception as error:
-            mixed = re.search("two (different )?devices", str(error))
+    for mode, device in ((FakeTensorMode(allow_non_fake_inputs=True), "cuda"), (nullcontext(), "meta")):
+        with mode:
+            there = [torch.empty_like(x, device=device) if isinstance(x, torch.Tensor) else x for x in given]
+            try:
+                mixed, decided = call(*there).device != there[0].device, True
+            except Exception as error:
+                mixed = decided = re.search("two (different )?devices|not on the expected device", str(error))
+        if decided:
+            break
     expect(not mixed, "on the CPU", "在 CPU 上",
            "With {names} on a GPU, your code makes a new tensor on the CPU. Make it where {names} is: `{fresh}`, or "
            "`device=….device`.",

@@ -6,6 +6,7 @@ hand, and that gives a hint too.
 """
 
 import builtins
+import contextlib
 import functools
 import linecache
 import math
@@ -21,14 +22,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import (
-    ExitStack,
-    contextmanager,
-    nullcontext,
-    redirect_stderr,
-    redirect_stdout,
-    suppress,
-)
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -51,7 +45,6 @@ _NOT_THE_LEARNERS = [
     *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
 ]
 
-
 def run(exercise: Exercise, answer: object, seed: int | None = None) -> Result:
     """Run one check, for a limited time, and return what it found; see `check`."""
     seed = secrets.randbits(31) if seed is None else check_seed(seed)
@@ -61,9 +54,9 @@ def run(exercise: Exercise, answer: object, seed: int | None = None) -> Result:
         return Result(exercise.name, True, seed)
     return Result(exercise.name, False, seed, (wrong.diagnosis, wrong.hint))
 
-
 def _examine(exercise: Exercise, answer: object, seed: int) -> Wrong | None:
     """Return what is wrong with the answer, or None."""
+    replaced = []
     try:
         _optimizers_loading().join()
         before = _namespaces()
@@ -79,9 +72,10 @@ def _examine(exercise: Exercise, answer: object, seed: int) -> Wrong | None:
     except _OutOfTime as error:
         return _too_slow(error)
     except BaseException as error:  # also exit() and what a learner derives from BaseException
-        return _raised(error, exercise.call)
+        wrong = _raised(error, exercise.call)
+        if not replaced or wrong.diagnosis.en != "cannot be used":
+            return wrong
     return _left_replaced(replaced) if replaced else wrong
-
 
 def _judge(exercise: Exercise, answer: object) -> None:
     """Raise what is wrong with the answer; the time limit stops what is called from here, only."""
@@ -95,7 +89,6 @@ def _judge(exercise: Exercise, answer: object) -> None:
     with unchanged():
         exercise.run(answer if isinstance(answer, type) else watched)
 
-
 @functools.cache
 def _optimizers_loading() -> threading.Thread:
     """Load the modules of torch that the first optimizer needs: not in the learner's time.
@@ -108,10 +101,8 @@ def _optimizers_loading() -> threading.Thread:
     thread.start()
     return thread
 
-
 class _OutOfTime(BaseException):
     """Raised inside an answer that does not end; no `except Exception` holds it."""
-
 
 @contextmanager
 def _time_limit():
@@ -147,7 +138,6 @@ def _time_limit():
         if first:  # whatever the answer did about it
             raise first[0]
 
-
 def _stack_below_judge(frame: FrameType | None) -> list[traceback.FrameSummary]:
     """Return the stack from `_judge` to this frame; nothing if it is not called from there."""
     count = 0
@@ -157,22 +147,16 @@ def _stack_below_judge(frame: FrameType | None) -> list[traceback.FrameSummary]:
             return traceback.extract_stack(frame, limit=count)
     return []
 
-
-def _signal_handlers() -> dict:
-    return {number: signal.getsignal(number) for number in signal.valid_signals()}
-
-
 def _fill(container: dict | list, content: dict | list) -> None:
-    container.clear()
-    (container.update if isinstance(content, dict) else container.extend)(content)
-
+    if container != content:
+        container.clear()
+        (container.update if isinstance(content, dict) else container.extend)(content)
 
 _SETTINGS = [  # of the process: how to get one, how to set it, and what an answer finds
     (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, 0),
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
     (torch.get_num_threads, torch.set_num_threads),
-    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (np.geterr, lambda kept: np.seterr(**kept), {"all": "warn"}),
     (vars(torch._tensor_str.PRINT_OPTS).copy, lambda kept: torch.set_printoptions(**kept)),
     (np.get_printoptions, lambda kept: np.set_printoptions(**kept)),
@@ -182,10 +166,10 @@ _SETTINGS = [  # of the process: how to get one, how to set it, and what an answ
     (os.getcwd, os.chdir),
     (os.environ.copy, functools.partial(_fill, os.environ)),
     (sys.path.copy, functools.partial(_fill, sys.path)),
-    (_signal_handlers, lambda kept: [signal.signal(*pair) for pair in kept.items() if pair[1] != signal.getsignal(pair[0])]),
+    (lambda: {number: signal.getsignal(number) for number in signal.valid_signals()},
+     lambda kept: [signal.signal(*pair) for pair in kept.items() if pair[1] != signal.getsignal(pair[0])]),
     *((hooks.copy, functools.partial(_fill, hooks)) for hooks in HOOKS_OF_ALL_NETS),
 ]
-
 
 @contextmanager
 def _notebook_undisturbed():
@@ -200,16 +184,14 @@ def _notebook_undisturbed():
         with (
             _new_tensors_on_the_cpu(), torch.random.fork_rng(gpus), warnings.catch_warnings(),
             torch.inference_mode(False), torch.autocast("cpu", enabled=False),  # nor `no_grad`
-            redirect_stdout(_SINK), redirect_stderr(_SINK),
+            contextlib.redirect_stdout(_SINK), contextlib.redirect_stderr(_SINK),
         ):  # fmt: skip
             warnings.simplefilter("ignore")
             yield
 
-
 def _quietly(put: Callable, value: object) -> None:
     with suppress(Exception):  # whatever happens to one setting, the others are put back
         put(value)
-
 
 @contextmanager
 def _new_tensors_on_the_cpu():
@@ -221,13 +203,11 @@ def _new_tensors_on_the_cpu():
     if torch.empty(0).device != device:
         torch.set_default_device(None if device.type == "cpu" else device)
 
-
 def _namespaces() -> list[tuple]:
     """Return the modules and classes in which an answer may replace something, with what they hold."""
     modules = [torch, nn, nn.functional, nn.init, torch.optim, np, np.random, random, math, time, builtins]
     classes = {c for m in modules[:5] for c in vars(m).values() if isinstance(c, type)}
     return [(space, dict(vars(space))) for space in (*modules, *classes)]
-
 
 def _put_back(before: list[tuple]) -> list[str]:
     """Put back what was replaced, and return its names."""
@@ -239,16 +219,15 @@ def _put_back(before: list[tuple]) -> list[str]:
             continue
         added = now.keys() - kept.keys() if isinstance(space, type) else ()
         for name in {n for n in kept if n not in now or now[n] is not kept[n]} | set(added):
-            # Not what Python and torch do by themselves when something is used for the first time.
-            if name.startswith("_") or hasattr(now.get(name), "hooked"):
+            new, old = now.get(name), kept.get(name, ...)
+            # Python and torch add names, and wrap functions, when something is used for the first time.
+            if name[0] == "_" or (getattr(new, "__wrapped__", None) is old and _is_ours_or_installed(new.__code__.co_filename)):
                 continue
             replaced.append(f"{space.__name__}.{name}")
-            setattr(space, name, kept[name]) if name in kept else delattr(space, name)
+            delattr(space, name) if old is ... else setattr(space, name, old)
     return sorted(replaced)
 
-
 # What went wrong, in words ------------------------------------------------------------------------
-
 
 def _too_slow(error: _OutOfTime) -> Wrong:
     """Say where in the learner's code the time ran out."""
@@ -260,14 +239,12 @@ def _too_slow(error: _OutOfTime) -> Wrong:
                  "运行了 {limit} 秒，被停了下来{where}。要么有循环停不下来，要么代码太慢：太慢时，"
                  "请用对整个张量的一次运算代替逐个元素的循环。", limit=f"{TIME_LIMIT:g}", where=where)
 
-
 def _left_replaced(names: list[str]) -> Wrong:
-    return Wrong("something of others replaced", "替换了别人的东西",
+    return Wrong("library function replaced", "库函数被替换",
                  "Your code left something else in the place of `{name}`, for everything that runs later; the check has "
                  "put it back. Leave it alone, or put it back yourself at the end.",
                  "你的代码把 `{name}` 换成了别的东西，会影响此后运行的一切；检查已把它恢复原样。请不要改动它，或在最后自己恢复。",
                  name=names[0])
-
 
 def _raised(error: BaseException, call: str) -> Wrong:
     """Return a hint in place of an exception, with the learner's line if it came from there."""
@@ -289,7 +266,6 @@ def _raised(error: BaseException, call: str) -> Wrong:
                  "`{call}` does not give what is asked for, so that the check stopped ({kind}: {error}).",
                  "`{call}` 给出的不是题目要求的结果，检查无法继续（{kind}：{error}）。", call=call, **what)
 
-
 def _learners_line(stack: list[traceback.FrameSummary]) -> dict:
     """Return the innermost line that the learner wrote and its number; nothing if there is none."""
     for frame in reversed(stack):
@@ -297,7 +273,6 @@ def _learners_line(stack: list[traceback.FrameSummary]) -> dict:
         if code and not _is_ours_or_installed(frame.filename):
             return {"line": frame.lineno, "code": code}
     return {}
-
 
 def _is_ours_or_installed(filename: str) -> bool:
     return any(Path(filename).is_relative_to(folder) for folder in _NOT_THE_LEARNERS)
