@@ -231,12 +231,11 @@ def _same_for_all(pick):
 
 def _gradients(value, call, arguments):
     """Return the gradients of an answer, which is all that training sees of it."""
-    returned(value, call)
+    number(value, call)
     expect(isinstance(value, torch.Tensor) and value.requires_grad, "no gradient", "没有梯度",
            "The value has no gradient, so as a part of the loss it would change nothing. Keep to tensor operations: no "
            "`item()`, `detach()` or `no_grad`.",
            "这个值没有梯度，加进损失里什么也改变不了。请始终使用张量运算，不要用 `item()`、`detach()` 或 `no_grad`。")
-    number(value, call)
     every = [w for group in arguments["groups"] for w in group["params"]]
     params = [w for w in every if w.shape != _FROZEN]
     expect(all(w.grad is None and w.requires_grad == (w.shape != _FROZEN) for w in every),
