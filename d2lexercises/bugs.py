@@ -394,7 +394,7 @@ def _expect_steady_signal(linears):
         size = outputs.square().mean().sqrt() / 2**0.5
         step = size / before if before else max(size, min(size * 2**0.5, 1))
         values = {"i": i, "num": len(linears), "fan_in": layer.in_features, "fan_out": layer.out_features}
-        for now, limit in ((step, 1.6), (size, 3)):
+        for now, limit in ((step, 1.75 if before else 1.4), (size, 3)):
             expect(now > 1 / limit, *_FADES.words, **values, size=f"{now:.2g}")
             expect(now < limit, *_GROWS.words, **values, size=f"{now:.2g}")
         X, before = outputs.relu(), size
