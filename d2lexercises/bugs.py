@@ -2,6 +2,9 @@
 
 import copy
 import itertools
+import operator
+import statistics
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -9,7 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from d2lutils.checks.exercise import exercise, value_exercise
-from d2lutils.checks.expect import Mistake, expect, expect_close, number, returned
+from d2lutils.checks.expect import Mistake, agree, expect, expect_close, number, returned, unchanged
 from d2lutils.words import Text
 
 # The reported loss --------------------------------------------------------------------------------
@@ -56,19 +59,31 @@ value_exercise("bugs.report", "epoch_loss(log)", inputs=_logs, right=_mean(lambd
 # Dropout off while measuring ----------------------------------------------------------------------
 
 
-class _Witness(nn.Module):
-    """A net with a fixed mask for dropout, which notes in which mode it saw which data."""
+class _Notes(list):
+    """A list that copies of a net share."""
 
-    def __init__(self):
-        super().__init__()
-        self.hidden, self.output = nn.Linear(6, 16), nn.Linear(16, 3)
-        self.register_buffer("mask", 2.0 * (torch.arange(16) % 2))
-        self.calls = []  # (is it a batch for validation, train mode, gradients)
+    def __deepcopy__(self, memo):
+        return self
+
+
+class _Mask(nn.Dropout):
+    """Dropout with one and the same mask."""
 
     def forward(self, X):
-        self.calls.append((bool(X[0, 0] > 50), self.training, torch.is_grad_enabled()))
-        hidden = self.hidden(X / 100).relu()
-        return self.output(hidden * self.mask if self.training else hidden)
+        return X * (torch.arange(16) % 2) * 2 if self.training else X
+
+
+class _Witness(nn.Sequential):
+    """A net with dropout inside another module, which notes in which mode it saw which data."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(6, 16), nn.Sequential(nn.ReLU(), _Mask()), nn.Linear(16, 3))
+        self.calls = _Notes()  # (is it a batch for validation, dropout on, gradients)
+
+    def forward(self, X):
+        output = super().forward(X / 100)
+        self.calls.append((bool(X[0, 0] > 50), self[1][1].training, output.requires_grad))
+        return output
 
 
 def _batches(sizes, first):
@@ -79,20 +94,21 @@ def _batches(sizes, first):
     return batches
 
 
-def _fit(net, train_iter, valid_iter, optimizer, num_epochs, *, modes=(True, False), zero=True, gradients=False):
+def _fit(net, train_iter, valid_iter, optimizer, num_epochs, *, modes=(True, False), zero=(0, 1), gradients=False):
     """Return hits after each epoch, (epochs, batches), and sizes of the validation batches, (batches,).
 
-    The keywords are what can go wrong: train mode in training and in measuring, zeroed gradients,
-    gradients recorded while measuring.
+    The keywords are what can go wrong: train mode in training and in measuring, zeroed gradients (of
+    the first step, of later ones), gradients recorded while measuring.
     """
-    hits = []
+    hits, steps = [], 0
     for _ in range(num_epochs):
         net.train(modes[0])
         for X, y in train_iter:
-            if zero:
+            if min(steps, 1) in zero:
                 optimizer.zero_grad()
             cross_entropy(net(X), y).backward()
             optimizer.step()
+            steps += 1
         net.train(modes[1])
         with torch.set_grad_enabled(gradients):
             hits.append([(net(X).argmax(1) == y).sum().item() for X, y in valid_iter])
@@ -115,10 +131,14 @@ _GRADIENTS = Mistake(partial(_curve, gradients=True), "gradients while measuring
     "The accuracies are measured with gradients recorded, which costs time and memory. `torch.no_grad()` turns that "
     "off.",
     "度量准确率时还在记录梯度，既费时间又占内存。`torch.no_grad()` 可以关掉它。")
-_OTHER_STEPS = Mistake(partial(_curve, zero=False), "trained differently", "训练方式不同",
-    "After {num_epochs} epochs the weights are not those that plain training leads to. One step for each batch: "
-    "gradients to zero, loss, backward, step.",
-    "训练 {num_epochs} 轮之后，权重与普通训练得到的不同。每个批量走一步：梯度清零，计算损失，反向传播，更新参数。")
+_OTHER_STEPS = Mistake(partial(_curve, zero=()), "trained differently", "训练方式不同",
+    "After {num_epochs} epochs the weights are not those that plain training leads to. One step of `optimizer` for "
+    "each batch: gradients to zero (also those from before the call), loss, backward, step.",
+    "训练 {num_epochs} 轮之后，权重与普通训练得到的不同。每个批量用 `optimizer` 走一步："
+    "梯度清零（调用之前留下的也要清），计算损失，反向传播，更新参数。")
+_LEFT = ("more changed than the weights", "改动的不只是权重",
+    "Your code leaves {what} other than it was. Only the weights are to be trained.",
+    "你的代码改动了{what}，没有恢复。该改变的只有权重。")
 _BATCH_MEAN = Mistake(
     partial(_curve, of=lambda hits, sizes: (hits / sizes).mean(1)),
     "every batch counts the same", "把大小不同的批量同等看待",
@@ -132,48 +152,71 @@ _HITS = Mistake(
 
 
 @exercise("bugs.evaluate", "accuracy_curve(net, train_iter, valid_iter, optimizer, num_epochs)",
-          mistakes=[_TRAINED_OFF, _MEASURED_ON, _GRADIENTS, _OTHER_STEPS, _BATCH_MEAN, _HITS])
+          mistakes=[_TRAINED_OFF, _MEASURED_ON, _GRADIENTS, _OTHER_STEPS, _BATCH_MEAN, _HITS,
+                    Mistake(partial(_curve, zero=(1,)), *_OTHER_STEPS.words)])
 def _evaluate(accuracy_curve):
     """Expect dropout on in each training step of a run, and off whenever the net is measured."""
-    for num_epochs, mode in ((2, True), (4, True), (3, False)):
-        net = _Witness().train(mode)
-        oracle = copy.deepcopy(net)
-        train_iter, valid_iter = _batches((20, 20, 8), 0.0), _batches((40, 40, 3), 100.0)
-        optimizers = [torch.optim.SGD(n.parameters(), lr=0.5) for n in (net, oracle)]
-        curve = accuracy_curve(net, train_iter, valid_iter, optimizers[0], num_epochs)
-        returned(curve, "accuracy_curve(…)")
-        try:
-            count = len(curve)
-        except TypeError:
-            count = Text("none, it is no list", "无，它不是列表")
-        expect(count == num_epochs, "not one accuracy for each epoch", "没有做到每轮一个准确率",
-               "After {num_epochs} epochs the curve should have {num_epochs} entries; yours has {got}.",
-               "训练 {num_epochs} 轮，曲线就应有 {num_epochs} 个值；你的有 {got} 个。",
-               num_epochs=num_epochs, got=count)
-        training = [mode for valid, mode, _ in net.calls if not valid]
-        measuring = [mode for valid, mode, _ in net.calls if valid]
-        expect(measuring, "never measured", "从来没有测过",
-               "The network never saw a batch of `valid_iter`.", "网络从来没有见过 `valid_iter` 中的批量。")
-        expect(all(training), *_TRAINED_OFF.words, off=training.count(False), all=len(training))
-        expect(not any(measuring), *_MEASURED_ON.words, on=measuring.count(True), all=len(measuring))
-        expect(not any(gradients for valid, _, gradients in net.calls if valid), *_GRADIENTS.words)
-        hits, sizes = _fit(oracle, train_iter, valid_iter, optimizers[1], num_epochs)
-        weights = zip(net.parameters(), oracle.parameters(), strict=True)
-        expect(all(torch.allclose(a, b, atol=1e-5) for a, b in weights), *_OTHER_STEPS.words, num_epochs=num_epochs)
-        got = torch.tensor([number(value, f"accuracy_curve(…)[{i}]") for i, value in enumerate(curve)])
-        expect_close(got, hits.sum(1) / sizes.sum(), "accuracy_curve(…)",
-                     [Mistake((hits / sizes).mean(1), *_BATCH_MEAN.words), Mistake(hits.sum(1), *_HITS.words)])
+    found = [_run_of(accuracy_curve, num_epochs, mode) for num_epochs, mode in ((2, True), (4, True), (3, False))]
+    got, hits = torch.cat([curve for curve, _, _ in found]), [(hits / sizes).mean(1) for _, hits, sizes in found]
+    expect_close(got, torch.cat([hits.sum(1) / sizes.sum() for _, hits, sizes in found]), "accuracy_curve(…)",
+                 [Mistake(torch.cat(hits), *_BATCH_MEAN.words),
+                  Mistake(torch.cat([hits.sum(1) for _, hits, _ in found]), *_HITS.words)])
+
+
+def _run_of(accuracy_curve, num_epochs, mode):
+    """Return the curve of an answer, and the hits and sizes of the same run; expect that it is a fair one."""
+    net = _Witness().train(mode)
+    optimizer = torch.optim.SGD(net.parameters(), 0.2 + 0.4 * torch.rand(()).item(), momentum=0.5)
+    train_iter, valid_iter = _batches((20, 20, 8), 0.0), _batches((40, 40, 3), 100.0)
+    twin, twins_optimizer = copy.deepcopy((net, optimizer))
+    twin.calls = []
+    for param in net.parameters():
+        param.grad = torch.randn_like(param)  # what an earlier epoch has left
+    with unchanged(train_iter=train_iter, valid_iter=valid_iter), _seed_kept():
+        curve = accuracy_curve(net, train_iter, valid_iter, optimizer, num_epochs)
+    returned(curve, "accuracy_curve(…)")
+    try:
+        count = len(curve)
+    except TypeError:
+        count = Text("none, it is no list", "无，它不是列表")
+    expect(count == num_epochs, "not one accuracy for each epoch", "没有做到每轮一个准确率",
+           "After {num_epochs} epochs the curve should have {num_epochs} entries; yours has {got}.",
+           "训练 {num_epochs} 轮，曲线就应有 {num_epochs} 个值；你的有 {got} 个。",
+           num_epochs=num_epochs, got=count)
+    training = [on for valid, on, gradients in net.calls if gradients and not valid]
+    measuring = [on for valid, on, _ in net.calls if valid]
+    expect(all(training), *_TRAINED_OFF.words, off=training.count(False), all=len(training))
+    expect(not any(measuring), *_MEASURED_ON.words, on=measuring.count(True), all=len(measuring))
+    expect(not any(gradients for valid, _, gradients in net.calls if valid), *_GRADIENTS.words)
+    hits, sizes = _fit(twin, train_iter, valid_iter, twins_optimizer, num_epochs)
+    expect(all(torch.allclose(a, b, atol=1e-5) for a, b in zip(net.parameters(), twin.parameters(), strict=True)),
+           *_OTHER_STEPS.words, num_epochs=num_epochs)
+    expect(all(param.requires_grad for param in net.parameters()), *_LEFT,
+           what=Text("`requires_grad` of a parameter", "参数的 `requires_grad`"))
+    for now, old in zip(optimizer.param_groups, twins_optimizer.param_groups, strict=True):
+        expect({**now, "params": 0} == {**old, "params": 0}, *_LEFT,
+               what=Text("a setting of `optimizer`", "`optimizer` 的设置"))
+    got = torch.tensor([number(value, f"accuracy_curve(…)[{i}]") for i, value in enumerate(curve)]).double()
+    expect(measuring or agree(got, hits.sum(1) / sizes.sum()), "never measured", "从来没有测过",
+           "The network never saw a batch of `valid_iter`.", "网络从来没有见过 `valid_iter` 中的批量。")
+    return got, hits, sizes
 
 
 # A penalty that does what the optimizer does ------------------------------------------------------
 
 
+_FROZEN = (3, 3)  # the shape of what does not learn for now
+
+
 def _groups():
-    """Yield parameter groups as an optimizer has them: matrices, biases without decay, all in one group."""
-    shapes = [(6, 4), (4, 3)], [(4,), (3,)], [(2, 3, 2), (5,)]
-    for rates in ((0.3, 0.0), (0.02, 0.0, 0.7), (1.5,)):
-        yield {"groups": [{"params": [(torch.randn(shape) + 0.5).requires_grad_() for shape in group],
-                           "weight_decay": rate} for rate, group in zip(rates, shapes, strict=False)]}
+    """Yield parameter groups as an optimizer has them: matrices, biases without decay or at zero, one group."""
+    shapes = [(6, 4), (4, 3)], [(4,), (3,)], [(2, 3, 2), (5,), ()]
+    for rates in ((0.3, 0.0), (0.02, 0.0, 0.7), (1.5,), (0.1, 0.4, 0.2)):
+        groups = [{"params": [(torch.randn(shape) + 0.5).requires_grad_() for shape in group],
+                   "weight_decay": rate} for rate, group in zip(rates, shapes, strict=False)]
+        nn.init.zeros_(groups[-1]["params"][1])
+        groups[0]["params"].append(torch.randn(_FROZEN))  # frozen for now
+        yield {"groups": groups}
 
 
 def _sum(of):
@@ -181,27 +224,32 @@ def _sum(of):
     return lambda groups: sum(of(group["weight_decay"], w) for group in groups for w in group["params"])
 
 
-def _gradient_of_decay(penalty, arguments, value):
-    """Expect the gradient that PyTorch's decay adds: with no other, a step of size 1 takes it off."""
+def _same_for_all(pick):
+    """Return an answer that picks one λ from those of the groups."""
+    return lambda groups: pick([g["weight_decay"] for g in groups]) * _sum(lambda lam, w: (w**2).sum() / 2)(groups)
+
+
+def _gradients(value, call, arguments):
+    """Return the gradients of an answer, which is all that training sees of it."""
+    number(value, call)
     expect(isinstance(value, torch.Tensor) and value.requires_grad, "no gradient", "没有梯度",
-           "The value is right, but it has no gradient, so as a part of the loss it would change nothing. Keep to "
-           "tensor operations: no `item()`, `detach()` or `no_grad`.",
-           "值是对的，但没有梯度，加进损失里什么也改变不了。请始终使用张量运算，"
-           "不要用 `item()`、`detach()` 或 `no_grad`。")
-    params = [w for group in arguments["groups"] for w in group["params"]]
+           "The value has no gradient, so as a part of the loss it would change nothing. Keep to tensor operations: no "
+           "`item()`, `detach()` or `no_grad`.",
+           "这个值没有梯度，加进损失里什么也改变不了。请始终使用张量运算，不要用 `item()`、`detach()` 或 `no_grad`。")
+    every = [w for group in arguments["groups"] for w in group["params"]]
+    params = [w for w in every if w.shape != _FROZEN]
+    expect(all(w.grad is None and w.requires_grad == (w.shape != _FROZEN) for w in every),
+           "parameters changed", "改动了参数",
+           "Your code changed `grad` or `requires_grad` of a parameter. Only compute the value: whoever calls "
+           "`penalty` takes its gradient.",
+           "你的代码改动了参数的 `grad` 或 `requires_grad`。只需计算数值，求梯度是 `penalty` 的调用者的事。")
     grads = torch.autograd.grad(value, params, allow_unused=True)
-    decayed = copy.deepcopy(arguments["groups"])
-    after = [w for group in decayed for w in group["params"]]
-    for w in after:
-        w.grad = torch.zeros_like(w)
-    torch.optim.SGD(decayed, lr=1.0).step()
-    for old, new, grad in zip(params, after, grads, strict=True):
-        got = torch.zeros_like(old) if grad is None else grad
-        expect_close(got, old - new, "the gradient of penalty(groups)", atol=1e-5)
+    return {"the gradient of penalty(groups)": torch.cat(
+        [(torch.zeros_like(w) if g is None else g).flatten() for w, g in zip(params, grads, strict=True)])}
 
 
 value_exercise("bugs.penalty", "penalty(groups)", inputs=_groups,
-               right=_sum(lambda lam, w: lam * (w**2).sum() / 2), also=_gradient_of_decay, mistakes=[
+               right=_sum(lambda lam, w: lam * (w**2).sum() / 2), returns=_gradients, mistakes=[
     Mistake(_sum(lambda lam, w: lam * (w**2).mean() / 2), "mean instead of sum", "该求和，却取了平均",
             "You take the mean of the squares, as the old code did: each tensor's λ is divided by its number of "
             "entries.",
@@ -209,11 +257,14 @@ value_exercise("bugs.penalty", "penalty(groups)", inputs=_groups,
     Mistake(_sum(lambda lam, w: lam * (w**2).sum()), "the half is missing", "漏了二分之一",
             "Up to a factor it is right: the gradient of w² is 2w, and decay is λw.",
             "只差一个因子：w² 的梯度是 2w，而衰减是 λw。"),
-    Mistake(lambda groups: groups[0]["weight_decay"] * _sum(lambda lam, w: (w**2).sum() / 2)(groups),
-            "bias decayed too", "偏置也衰减了",
-            "Every group has a `weight_decay` of its own, here 0 for the biases; you use that of the first group "
-            "for all.",
-            "每个参数组都有自己的 `weight_decay`，这里偏置的是 0；你却把第一组的用在了所有组上。"),
+    *(Mistake(_same_for_all(pick), "one λ for all groups", "所有组共用一个 λ",
+              "Every group has a `weight_decay` of its own, 0 for biases, say; you use the same for all of them.",
+              "每个参数组都有自己的 `weight_decay`，例如偏置的是 0；你却让所有组共用一个。")
+      for pick in (operator.itemgetter(0), operator.itemgetter(-1), max, sum, statistics.mean)),
+    Mistake(_sum(lambda lam, w: lam**2 * (w**2).sum() / 2), "λ squared", "λ 取了平方",
+            "Decay is in proportion to λ; yours is to λ².", "衰减与 λ 成正比，你的却与 λ² 成正比。"),
+    Mistake(_sum(lambda lam, w: lam * (w**2).sum() / 4), "halved twice", "减半了两次",
+            "The gradient of λ/2 w² is λw; yours is half of that.", "λ/2 w² 的梯度是 λw，你的只有它的一半。"),
     Mistake(_sum(lambda lam, w: lam * (w**2).sum() / 2 * (w.ndim > 1)), "vectors left out", "漏掉了向量",
             "You leave out what has one dimension. The optimizer does not look at shapes: it decays each parameter "
             "of a group with the λ of the group.",
@@ -241,8 +292,20 @@ def _expect_same_net(value, net, call):
            "`{call}` 应就地设置 `net` 的数值，并返回 `net` 本身。", call=call)
 
 
-def _expect_same_parameters(net, owned):
-    """Expect the parameters that the net had, still to be trained."""
+@contextmanager
+def _seed_kept():
+    """Raise `Wrong` if somebody sets a seed in here."""
+    torch.manual_seed(int(torch.randint(2**40, ())))  # one that nobody else sets
+    seed = torch.initial_seed()
+    yield
+    expect(torch.initial_seed() == seed, "a seed is set", "设置了随机种子",
+           "Your code sets the seed of the random numbers, so that every call draws the same ones. Whoever calls it "
+           "sets the seed.",
+           "你的代码设置了随机种子，每次调用抽到的随机数就都相同。随机种子由调用者设置。")
+
+
+def _expect_same_parameters(net, owned, modes):
+    """Expect the parameters that the net had, still to be trained, and its modes."""
     now = list(net.parameters())
     expect(len(now) == len(owned) and all(a is b for a, b in zip(now, owned, strict=True)),
            "parameters replaced", "参数被替换",
@@ -251,6 +314,9 @@ def _expect_same_parameters(net, owned):
            "网络里换成了新的参数对象，此前建好的优化器会继续训练旧的那些。请改动原有参数的数值。")
     expect(all(param.requires_grad for param in now), "parameters do not learn", "参数不再学习",
            "Some parameters of `net` no longer require a gradient.", "`net` 的部分参数不再需要梯度。")
+    expect([module.training for module in net.modules()] == modes, "mode changed", "模式变了",
+           "`net`, or a part of it, is in another mode than it came in. Only set the values.",
+           "`net` 或其中一部分的模式与来时不同。只需设置数值。")
 
 
 def _linears(net):
@@ -289,29 +355,49 @@ _GROWS = Mistake(partial(_draw, std=lambda fan_in, fan_out: (2 / fan_out) ** 0.5
 ])
 def _init(init):
     """Expect that the signal keeps its size; He et al. (2015), arXiv 1502.01852, section 2.2."""
-    for widths in ([256] * 9, [2400, 150, 100, 60], [40, 100, 200, 400, 400, 400]):
+    for widths in ([64] * 9, [500, 64, 64, 64], [16, 64, 128, 128, 128]):
         layers = [nn.Flatten()]
         for fan_in, fan_out in itertools.pairwise(widths):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-        net = nn.Sequential(*layers[:-1])
-        linears, owned = _linears(net), list(net.parameters())
-        _expect_same_net(init(net), net, "init(net)")
-        _expect_same_parameters(net, owned)
-        X = torch.randn(500, widths[0])
-        for i, layer in enumerate(linears, start=1):
-            weight = layer.weight.detach()
-            expect(weight.std(0).mean() > 1e-3 * weight.std() > 0, *_ALIKE.words, i=i)
-            outputs = X @ weight.T
-            # A ReLU leaves half of the mean square: at √2 the signal keeps its size. The draw of
-            # a layer moves it by a few percent.
-            size = outputs.square().mean().sqrt() / 2**0.5
-            values = {"i": i, "num": len(linears), "fan_in": layer.in_features, "fan_out": layer.out_features}
-            expect(size > 1 / 3, *_FADES.words, **values, size=f"{size:.2g}")
-            expect(size < 3, *_GROWS.words, **values, size=f"{size:.2g}")
-            X = outputs.relu()
+        net = _in_some_mode(nn.Sequential(*layers[:-1]))
+        linears, owned, modes = _linears(net), list(net.parameters()), [module.training for module in net.modules()]
+        with _seed_kept():
+            _expect_same_net(init(net), net, "init(net)")
+        _expect_same_parameters(net, owned, modes)
+        _expect_steady_signal(linears)
         expect(not any(layer.bias.any() for layer in linears), "biases not zero", "偏置不为零",
                "The weights are fine, but the biases are not 0. They shift all examples alike and carry no signal.",
                "权重没有问题，但偏置不是 0。偏置让所有样本一起平移，不携带任何信号。")
+    first = [layer.weight.detach().clone() for layer in linears]
+    init(net)
+    again = [layer.weight for layer in linears]
+    expect(not any(map(torch.equal, first, again)), "the same start every time", "每次起点都相同",
+           "Called a second time, your code gives the same weights. Draw new ones in each call.",
+           "再次调用时，你的代码给出了相同的权重。每次调用都应重新抽取。")
+
+
+def _in_some_mode(net):
+    for module in net.modules():
+        module.training = bool(torch.randint(2, ()))
+    return net
+
+
+def _expect_steady_signal(linears):
+    """Expect of the outputs of each layer about the size of those before, and no drift from first to last."""
+    X, before = torch.randn(500, linears[0].in_features), None
+    for i, layer in enumerate(linears, start=1):
+        weight = layer.weight.detach()
+        expect(weight.std(0).mean() > 1e-3 * weight.std() > 0, *_ALIKE.words, i=i)
+        outputs = X @ weight.T
+        # A ReLU leaves half of the mean square: at √2 in all layers the signal keeps its size, and at 1 in
+        # the first, which has none before it. The draw of a layer moves it by some percent.
+        size = outputs.square().mean().sqrt() / 2**0.5
+        step = size / before if before else max(size, min(size * 2**0.5, 1))
+        values = {"i": i, "num": len(linears), "fan_in": layer.in_features, "fan_out": layer.out_features}
+        for now, limit in ((step, 1.75 if before else 1.4), (size, 3)):
+            expect(now > 1 / limit, *_FADES.words, **values, size=f"{now:.2g}")
+            expect(now < limit, *_GROWS.words, **values, size=f"{now:.2g}")
+        X, before = outputs.relu(), size
 
 
 def _start(params, net, weight=lambda W: W.T.clone(), bias=lambda b, old: b.clone()):
@@ -346,15 +432,22 @@ def _same_start(same_start):
         for fan_in, fan_out in itertools.pairwise(widths):
             params += [torch.randn(fan_in, fan_out).requires_grad_(), torch.randn(fan_out).requires_grad_()]
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU(), nn.Dropout(0.5)]
-        net = nn.Sequential(*layers[:-2])
+        net = _in_some_mode(nn.Sequential(*layers[:-2]))
+        modes = [module.training for module in net.modules()]
         given = [param.detach().clone() for param in params]
         linears, owned = _linears(net), list(net.parameters())
         start = [param.detach().clone() for param in owned]
-        _expect_same_net(same_start(params, net), net, "same_start(params, net)")
+        held = list(params)
+        with _seed_kept():
+            _expect_same_net(same_start(params, net), net, "same_start(params, net)")
+        expect(len(params) == len(held) and all(map(operator.is_, held, params)) and all(p.requires_grad for p in held),
+               "`params` changed", "改动了 `params`",
+               "Your code changed the list `params`, or `requires_grad` of what it holds. Only read it.",
+               "你的代码改动了列表 `params`，或其中张量的 `requires_grad`。请只读取，不要改动。")
         expect(all(map(torch.equal, given, params)), "copied the wrong way round", "复制的方向反了",
                "Your code changed `params`. They give the start, and `net` takes it.",
                "你的代码改动了 `params`。起点由它给出，`net` 照它取值。")
-        _expect_same_parameters(net, owned)
+        _expect_same_parameters(net, owned, modes)
         weights, biases = given[0::2], given[1::2]
         for i, (layer, W, b) in enumerate(zip(linears, weights, biases, strict=True), start=1):
             name = f"net[{list(net).index(layer)}]"
@@ -393,9 +486,9 @@ def _seeded(make_net, seed):
 
 _USED = Mistake(
     partial(_compare, net_of=lambda net, make_net, k: net), "goes on from used weights", "从用过的权重接着训练",
-    "A network that had been trained with one setting was trained on with another. Each call of `fit` needs a net of "
-    "its own, fresh from `make_net()`.",
-    "用一种设置训练过的网络，又拿去用另一种设置训练。每次调用 `fit`，都要用 `make_net()` 为它新建网络。")
+    "A network that had been trained before was trained on. Each call of `fit` needs a net of its own, fresh from "
+    "`make_net()`.",
+    "训练过的网络，又拿去接着训练。每次调用 `fit`，都要用 `make_net()` 为它新建网络。")
 _STARTS_DIFFER = Mistake(partial(_compare, net_of=lambda net, make_net, k: make_net()), "starts differ", "起点不同",
     "With one and the same seed, the networks of two settings started from other weights. Set the seed anew for each "
     "setting.",
@@ -415,34 +508,46 @@ _ONE_SEED = Mistake(
 _COUNTED_SEEDS = Mistake(
     partial(_compare, net_of=lambda net, make_net, k: _seeded(make_net, k)),
     "the seeds are not used", "没有用上随机种子",
-    "Asked once more for seed {a}, your code started from other weights than before. The seed itself should decide "
-    "them, and not its place in the list.",
-    "再次使用随机种子 {a}，起点的权重却与上次不同。权重应由随机种子本身决定，与它在列表中的位置无关。")
+    "Asked for seed {a} alone, your code started from other weights than for the whole list. The seed itself should "
+    "decide them, and not its place in the list.",
+    "单独使用随机种子 {a} 时，起点的权重与使用整个列表时不同。权重应由随机种子本身决定，与它在列表中的位置无关。")
+
+
+def _in_order(of):
+    """Return an answer that is fair, but puts its results in the order of the seeds that `of` gives."""
+    def compare(settings, seeds, make_net, fit):
+        return _compare(settings, of(seeds), make_net, fit, lambda net, make_net, k: _seeded(make_net, of(seeds)[k]))
+    return compare
+
+
+_REORDERED = Mistake(_in_order(sorted), "results in another order", "结果的次序不对",
+    "The result of seed {a} does not stand where the seed stands in `seeds`. Keep the order of `seeds`.",
+    "随机种子 {a} 的结果不在它在 `seeds` 中的位置上。结果的次序应与 `seeds` 一致。")
 
 
 @exercise("bugs.fair_comparison", "compare(settings, seeds, make_net, fit)",
-          mistakes=[_USED, _STARTS_DIFFER, _OTHER_DRAWS, _ONE_SEED, _COUNTED_SEEDS])
+          mistakes=[_USED, _STARTS_DIFFER, _OTHER_DRAWS, _ONE_SEED, _COUNTED_SEEDS, _REORDERED,
+                    Mistake(_in_order(lambda seeds: seeds[::-1]), *_REORDERED.words)])
 def _fair_comparison(compare):
     """Expect that each setting of a seed gets its own fresh net and the same random numbers."""
-    settings, seeds = ["none", "λ = 0.1", "p = 0.5"], torch.randperm(10_000)[:3].tolist()
-    first = _seen(compare, settings, seeds)
-
-    def same(what, k):
-        return all(torch.equal(first[setting][k][what], first["none"][k][what]) for setting in settings)
-
-    for k in range(len(seeds)):
-        expect(same("start", k), *_STARTS_DIFFER.words)
-        expect(same("draws", k), *_OTHER_DRAWS.words)
-    a, b, _ = first["none"]
-    expect(not torch.equal(a["start"], b["start"]), *_ONE_SEED.words, a=seeds[0], b=seeds[1])
-    again = _seen(compare, settings[::-1], seeds[::-1])["none"]
-    expect(torch.equal(a["start"], again[-1]["start"]) and torch.equal(b["start"], again[-2]["start"]),
-           *_COUNTED_SEEDS.words, a=seeds[0])
+    settings, seeds = ["none", "λ = 0.1", "p = 0.5"], sorted(torch.randperm(10_000)[:4].tolist())
+    seeds = [seeds[i] for i in (2, 0, 3, 1)]  # neither rising nor falling, nor with one in its place
+    alone = {seed: _seen(compare, settings[::-1], [seed])["none"][0]["start"] for seed in seeds}
+    found = _seen(compare, settings, seeds)
+    for call in itertools.chain(*found.values()):
+        twin = next((other for other in found["none"] if torch.equal(call["start"], other["start"])), None)
+        expect(twin, *_STARTS_DIFFER.words)
+        expect(torch.equal(call["draws"], twin["draws"]), *_OTHER_DRAWS.words)
+    a, b = found["none"][:2]
+    expect(a is b or not torch.equal(a["start"], b["start"]), *_ONE_SEED.words, a=seeds[0], b=seeds[1])
+    for k, seed in enumerate(seeds):
+        expect(k == 0 or not torch.equal(alone[seed], alone[seeds[0]]), *_COUNTED_SEEDS.words, a=seed)
+        expect(all(torch.equal(alone[seed], calls[k]["start"]) for calls in found.values()), *_REORDERED.words, a=seed)
 
 
 def _seen(compare, settings, seeds):
     """Run a comparison; return for each setting what was seen of its training, one for a seed."""
-    calls = []
+    calls, places = [], torch.randperm(400).tolist()
 
     def make_net():
         return nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 2))
@@ -455,12 +560,14 @@ def _seen(compare, settings, seeds):
         with torch.no_grad():
             for param in net.parameters():
                 param.mul_(0.5).add_(0.1 * (1 + settings.index(setting)))
-        value = 0.5 + len(calls) / 1024  # tells each result from all others, in any dtype
+        value = 0.5 + places[len(calls)] / 1024  # tells each result from all others, in any dtype
         calls.append({"net": net, "setting": setting, "start": start, "draws": draws})
         calls[-1] |= {"end": flat(net), "value": value}
         return value
 
-    results = compare(list(settings), list(seeds), make_net, fit)
+    given = list(settings), list(seeds)
+    with unchanged(settings=given[0], seeds=given[1]):
+        results = compare(*given, make_net, fit)
     returned(results, "compare(settings, seeds, make_net, fit)")
     expect(isinstance(results, dict) and set(results) == set(settings),
            "not one entry for each setting", "没有做到每种设置一项",
@@ -510,34 +617,39 @@ _VALIDATION = Mistake(lambda settings, validate, test: _with_its(validate, max(s
 @exercise("bugs.choose", "choose(settings, validate, test)", mistakes=[_OPENED, _LOWEST, _ANOTHER, _VALIDATION])
 def _choose(choose):
     """Expect that validation chooses, and the test set is opened once, for the chosen one."""
-    call = "choose(settings, validate, test)"
-    both = [0.0, 0.001, 0.01, 0.1, 1.0], [(0.0, 0.5), (0.2, 0.5), (0.5, 0.2)]
+    call, chosen, reported = "choose(settings, validate, test)", [], []
+    both = ["", "λ = 0.1", "p = 0.5", "both"], [(0.0, 0.5), (0.2, 0.5), (0.5, 0.2)], [0.003, 0.01, 0.03, 0.1]
     for choices, best in [(some, one) for some in both for one in some] * 2:
         # The highest test accuracy and the lowest validation accuracy belong to other settings,
-        # wherever they stand; so does a validation accuracy that is nearly as high.
-        settings = [choices[i] for i in torch.randperm(len(choices))]
-        ranked = [setting for setting in settings if setting != best] + [best]
-        accuracies = torch.linspace(0.7, 0.9, len(ranked)).tolist()
-        accuracies[-2] = accuracies[-1] - 0.0004
-        valid = dict(zip(ranked, accuracies, strict=True))
-        test = dict(zip(ranked[1:] + ranked[:1], [a - 0.013 for a in accuracies[::-1]], strict=True))
+        # wherever they stand; so does a validation accuracy that is nearly as high as can be.
+        settings, shuffled = ([choices[i] for i in torch.randperm(len(choices))] for _ in range(2))
+        settings.sort(key=bool)  # one that is false comes first: who takes it for none yet overlooks it
+        others = [setting for setting in shuffled if setting != best]
+        accuracies = torch.linspace(0.3, 0.4 + 0.5 * torch.rand(()).item(), len(choices))
+        accuracies[-2] = torch.nextafter(accuracies[-1], accuracies[0])
+        valid = dict(zip([*others, best], accuracies.tolist(), strict=True))
+        test = dict(zip([*others[1:], best, others[0]], (accuracies.flip(0) - 0.013).tolist(), strict=True))
         opened = []
 
         def open_test(setting, test=test, opened=opened):
             opened.append(setting)
             return test[setting]
 
-        answer = choose(list(settings), valid.__getitem__, open_test)
+        with unchanged(settings=settings):
+            answer = choose(settings, valid.__getitem__, open_test)
         returned(answer, call)
         expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "not a pair", "不是一对值",
                "`{call}` should return two things: the chosen setting, and its test accuracy.",
                "`{call}` 应返回两样东西：选中的设置，以及它的测试准确率。", call=call)
         expect(len(opened) <= 1, *_OPENED.words, num=len(opened))
-        chosen, accuracy = answer
-        expect(chosen in settings, "not a setting", "不是给定的设置",
-               "The first of the two should be one of the settings; yours is {got}.",
-               "两个返回值中的第一个应是给定的某种设置，你的是 {got}。", got=repr(chosen)[:40])
-        expect(chosen == best, *(_LOWEST if chosen == ranked[0] else _ANOTHER).words, got=chosen, want=best,
-               low=f"{valid[chosen]:.4f}", high=f"{valid[best]:.4f}")
-        what = f"{call}[1]"
-        expect_close(number(accuracy, what), test[best], what, [Mistake(valid[best], *_VALIDATION.words)])
+        expect(answer[0] in settings, "not a setting", "不是给定的设置",
+               "The first of the two should be one of the settings themselves; yours is {got}.",
+               "两个返回值中的第一个应是给定的某种设置本身，你的是 {got}。", got=repr(answer[0])[:40])
+        low, high = (f"{valid[setting]:.8g}" for setting in (answer[0], best))
+        chosen.append((answer[0] == others[0], answer[0] == best,
+                       {"got": repr(answer[0]), "want": repr(best), "low": low, "high": high}))
+        reported.append([number(answer[1], f"{call}[1]"), test[best], valid[best]])
+    for _, right, values in chosen:
+        expect(right, *(_LOWEST if all(lowest for lowest, *_ in chosen) else _ANOTHER).words, **values)
+    got, want, validation = torch.tensor(reported, dtype=torch.float64).T
+    expect_close(got, want, f"{call}[1]", [Mistake(validation, *_VALIDATION.words)], atol=1e-8)

@@ -1,7 +1,9 @@
 """The exercises on weight decay."""
 
+import copy
 import operator
 from collections.abc import Iterable
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -13,10 +15,12 @@ from torch.nn.functional import cross_entropy, softshrink
 from d2lutils.checks.exercise import exercise, like, value_exercise
 from d2lutils.checks.expect import (
     Mistake,
+    agree,
     expect,
     expect_close,
     number,
     returned,
+    short,
     tensor,
     unchanged,
 )
@@ -43,8 +47,9 @@ def _pair(value: object, what: str) -> tuple:
 # The penalty --------------------------------------------------------------------------------------
 
 def _weights_with_gradient():
-    for (shape, size), dtype in product((((5,), 1), ((7, 3), 1), ((2, 3, 4), 1), ((1,), 1), ((3, 2), 0)), _DTYPES):
-        yield {"w": ((torch.randn(shape, dtype=dtype) + 0.5) * size).requires_grad_()}
+    for shape, dtype in product(((5,), (7, 3), (2, 3, 4), (1,), ()), _DTYPES):
+        yield {"w": (torch.randn(shape, dtype=dtype) + 0.5).requires_grad_()}
+        yield {"w": torch.zeros(shape, dtype=dtype).requires_grad_()}
 
 def _expect_slope_w(answer, arguments, value):
     """Check that the gradient is w, which is what makes the penalty weight decay."""
@@ -52,6 +57,9 @@ def _expect_slope_w(answer, arguments, value):
     expect(getattr(value, "requires_grad", False), *_CUT_OFF, what="l2_penalty(w)")
     (gradient,) = torch.autograd.grad(value, w, allow_unused=True)
     expect(gradient is not None, *_CUT_OFF, what="l2_penalty(w)")
+    expect(w.grad is None, "backward called inside", "在内部调用了 backward",
+           "Only compute the value. Whoever calls `l2_penalty` takes its gradient.",
+           "只需计算数值。求梯度是 `l2_penalty` 的调用者的事。")
     expect(w.any() or torch.isfinite(gradient).all(), "no slope at zero", "在零处不可导",
            "With w = 0 the gradient of `l2_penalty(w)` is not a finite number: a root has no slope "
            "there. Add up the squares, and take no root on the way.",
@@ -78,36 +86,60 @@ value_exercise("weight_decay.penalty", "l2_penalty(w)", inputs=_weights_with_gra
 
 # Nets and the penalty of a net --------------------------------------------------------------------
 
-class _Scale(nn.Module):
-    """Multiplies by a parameter without dimensions."""
+class _Misnamed(nn.Module):
+    """Scales and mixes its input; the names of its parameters tell nothing of their dimensions."""
 
-    def __init__(self):
+    def __init__(self, width: int):
         super().__init__()
-        self.factor = nn.Parameter(torch.ones(()))
+        self.weight, self.bias = nn.Parameter(torch.ones(())), nn.Linear(width, width)
+        self.weight_g = nn.Parameter(torch.ones(1, width))
 
     def forward(self, X):
-        return self.factor * X
+        return self.weight * self.bias(X * self.weight_g)
 
 def _random_net(*layers: nn.Module) -> nn.Sequential:
-    """Return the layers in double precision, no parameter at zero: a decayed bias must show."""
+    """Return the layers in double precision, each in some mode, no parameter at zero: a decayed bias must show."""
     net = nn.Sequential(*layers).double()
     for p in net.parameters():
         nn.init.normal_(p, mean=0.3, std=0.5)
+    for module in net.modules():
+        module.training = bool(torch.randint(2, ()))
     return net
 
 def _nets() -> list[nn.Sequential]:
-    """Return nets for X of shape (B, 6) and 3 classes: deep, linear, and one with a kernel."""
+    """Return nets for X of shape (B, 6) and 3 classes: nested, linear, with kernels, with shared and frozen weights."""
     width = int(torch.randint(4, 9, ()))
     nested = nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, width, bias=False))
-    return [
-        _random_net(nested, _Scale(), nn.Tanh(), nn.Linear(width, 3)),
+    shared, again = nn.Linear(6, 6), nn.Linear(6, 6)
+    again.weight, frozen = shared.weight, nn.Conv1d(2, 4, 2)
+    frozen.weight.requires_grad_(False)
+    nets = [
+        _random_net(nested, _Misnamed(width), nn.Tanh(), nn.Linear(width, 3)),
         _random_net(nn.Linear(6, 3)),
-        _random_net(nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 4, 2), nn.BatchNorm2d(4), nn.ReLU(),
+        _random_net(nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 4, 2), nn.BatchNorm2d(4, track_running_stats=False),
+                    nn.ReLU(), nn.Flatten(), nn.LayerNorm(8), nn.Linear(8, 3)),
+        _random_net(shared, nn.Tanh(), again, nn.Unflatten(1, (2, 3)), nn.Conv1d(2, 2, 1), frozen,
                     nn.Flatten(), nn.Linear(8, 3)),
     ]
+    nn.init.zeros_(nets[-1][-1].weight)  # where a root has no slope
+    return nets
 
 def _batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(size, 6, dtype=torch.float64), torch.randint(3, (size,))
+
+def _modes(net: nn.Module) -> list[bool]:
+    return [module.training for module in net.modules()]
+
+@contextmanager
+def _seed_kept():
+    """Raise `Wrong` if somebody sets a seed in here."""
+    torch.manual_seed(int(torch.randint(2**40, ())))  # one that nobody else sets
+    seed = torch.initial_seed()
+    yield
+    expect(torch.initial_seed() == seed, "a seed is set", "设置了随机种子",
+           "Your code sets the seed of the random numbers, so that every call draws the same ones. Whoever calls it "
+           "sets the seed.",
+           "你的代码设置了随机种子，每次调用抽到的随机数就都相同。随机种子由调用者设置。")
 
 def _weights(net: nn.Module) -> list[nn.Parameter]:
     """Return what is decayed: matrices and kernels, not biases, nor BatchNorm's scale and shift."""
@@ -116,6 +148,7 @@ def _weights(net: nn.Module) -> list[nn.Parameter]:
 def _penalty(weights: Iterable[torch.Tensor], lam: float) -> torch.Tensor:
     return lam * sum(w.square().sum() for w in weights) / 2
 
+_SQUARED = ("The penalty is in proportion to λ; yours is to λ².", "惩罚项与 λ 成正比，你的却与 λ² 成正比。")
 _BIAS = ("bias decayed too", "偏置也衰减了",
          "Your penalty pulls at `{name}`, which has fewer than two dimensions. Leave out biases and BatchNorm's scale "
          "and shift: take the parameters with `ndim` of 2 or more.",
@@ -123,8 +156,8 @@ _BIAS = ("bias decayed too", "偏置也衰减了",
          "不小于 2 的参数。")
 _LEFT_OUT = ("a layer is left out", "漏了一层",
              "Your penalty does not contain `{name}`. Take every parameter with two or more dimensions, in whatever "
-             "layer it is, also in nested ones.",
-             "你的惩罚项里没有 `{name}`。凡是维数不少于二的参数都要算上，不论在哪一层，嵌套在内层的也不例外。")
+             "layer it is and whatever its name, also in nested ones.",
+             "你的惩罚项里没有 `{name}`。凡是维数不少于二的参数都要算上，不论在哪一层、叫什么名字，嵌套在内层的也不例外。")
 _PENALTIES = [  # each of the weights and λ
     Mistake(lambda weights, lam: lam * sum(w.square().mean() for w in weights) / 2,
             "mean instead of sum", "该求和，却取了平均",
@@ -137,6 +170,10 @@ _PENALTIES = [  # each of the weights and λ
             "mean over all weights", "对所有权重取了平均",
             "You divide by the number of weights in the net. Sum the squares of all weights.",
             "你除以了网络中权重的个数。应对所有权重的平方求和。"),
+    Mistake(lambda weights, lam: _penalty(weights, lam / 2), "halved twice", "减半了两次",
+            "The penalty is λ/2 times the sum of squares; yours is half of that.",
+            "惩罚项是平方和乘以 λ/2，你的只有它的一半。"),
+    Mistake(lambda weights, lam: _penalty(weights, lam**2), "λ squared", "λ 取了平方", *_SQUARED),
     Mistake(lambda weights, lam: _penalty(weights, 2 * lam), "the half is missing", "漏了二分之一",
             "The penalty is λ/2 times the sum of squares; yours is twice that.",
             "惩罚项是平方和乘以 λ/2，你的是它的两倍。"),
@@ -151,19 +188,57 @@ _PENALTIES = [  # each of the weights and λ
             "你对绝对值求了和，这是 L1 惩罚。应对平方求和，再减半。"),
 ]
 
-def _expect_pulls(names: list[str], parameters: list, pulls: list[torch.Tensor], lam: float) -> None:
-    """Raise `Wrong` unless the penalty pulls at each weight by λw, and at nothing else."""
-    leaves = [p.detach().clone().requires_grad_() for p in parameters if p.ndim > 1]
-    usual = [torch.autograd.grad(mistake.gives(leaves, lam), leaves) for mistake in _PENALTIES]
-    usual = zip(*usual, strict=True)
-    for name, p, pull in zip(names, parameters, pulls, strict=True):
-        felt = pull.abs().max() > 1e-9
-        if p.ndim < 2:
-            expect(not felt, *_BIAS, name=name)
-        else:
-            expect(felt, *_LEFT_OUT, name=name)
-            mistakes = [replace(m, gives=gives) for m, gives in zip(_PENALTIES, next(usual), strict=True)]
-            expect_close(pull, lam * p, f"the gradient of the penalty at {name}", mistakes)
+def _pulls_like(gives, cases: list) -> bool:
+    """Tell whether a penalty of the weights and λ explains each pull, where there is one."""
+    for _, parameters, pulls, lam in cases:
+        pairs = [(p.detach().clone().requires_grad_(), pull) for p, pull in zip(parameters, pulls, strict=False)
+                 if _felt(pull) or not p.any()]
+        held = [p for p, _ in pairs]
+        if held and not all(map(agree, [pull for _, pull in pairs], torch.autograd.grad(
+                gives([*held, *parameters[len(pulls):]], lam), held))):
+            return False
+    return True
+
+def _felt(pull: torch.Tensor) -> bool:
+    return not pull.abs().max() <= 1e-9  # nan is felt
+
+def _known(cases: list) -> list[Mistake]:
+    """Return the mistakes, that of no penalty at all too, that explain the pulls in all cases."""
+    return [mistake for mistake in _PENALTIES if _pulls_like(mistake.gives, cases)]
+
+def _explained(cases: list) -> bool:
+    return _pulls_like(_penalty, cases) or bool(_known(cases)) or _counts(cases) is not None
+
+def _counts(cases: list) -> list | None:
+    """Return (name, how often a penalty contains it), going by the pulls, of each parameter; None if nothing tells."""
+    counts = []
+    for names, parameters, pulls, lam in cases:
+        for name, p, pull in zip(names, parameters, pulls, strict=False):
+            times = ((pull * p).sum() / ((lam * p * p).sum() or 1)).round()
+            if not times >= 0 or not agree(pull, times * lam * p):
+                return None
+            counts.append((name, int(times)))
+    return counts
+
+def _expect_pulls(cases: list) -> None:
+    """Raise what explains the pulls of a penalty in all cases, unless they are right or nothing explains them.
+
+    A case is the names of parameters, these and then frozen weights, their pulls, and λ: right is λw at each
+    weight, and nothing else.
+    """
+    for mistake in [] if _pulls_like(_penalty, cases) else _known(cases):
+        raise mistake.wrong("")
+    for name, times in _counts(cases) or ():
+        expect(times < 2, "counted more than once", "重复计算",
+               "Your penalty contains `{name}` {times} times. `net.parameters()` gives each parameter once, also "
+               "those of nested modules and those that two layers share.",
+               "你的惩罚项把 `{name}` 算了 {times} 次。`net.parameters()` 已经包含嵌套模块的参数，"
+               "两层共用的参数也只给出一次。", name=name, times=times)
+    if _pulls_like(_penalty, cases):
+        for names, parameters, pulls, _ in cases:
+            for name, p, pull in zip(names, parameters, pulls, strict=False):
+                expect(p.ndim > 1 or not _felt(pull), *_BIAS, name=name)
+                expect(p.ndim < 2 or _felt(pull) or not p.any(), *_LEFT_OUT, name=name)
 
 
 # What is minimized --------------------------------------------------------------------------------
@@ -192,45 +267,62 @@ def _objective(net, X, y, lam, *, loss=cross_entropy, decayed=_weights, penalty=
 ])
 def _objective_is_right(objective):
     """Check cross-entropy plus penalty, by its value and by the pull on each parameter."""
-    call = "objective(net, X, y, lam)"
-    for net in _nets():
-        X, y = _batch(int(torch.randint(4, 12, ())))
-        names, parameters = zip(*net.named_parameters(), strict=True)
-        loss = cross_entropy(net(X), y)
-        loss_gradients = torch.autograd.grad(loss, parameters)
-        with unchanged(X=X, y=y, **dict(net.named_parameters())):
-            value = objective(net, X, y, 0.0)
-        expect_close(number(value, call), loss, "objective(net, X, y, 0)", [
-            Mistake(loss * len(y), *_SUMMED),
-            Mistake(cross_entropy(net(X).softmax(1), y), *_SOFTMAX),
-            Mistake(loss + _penalty(_weights(net), 1), "penalty without λ", "惩罚项里没有 λ",
-                    "With λ = 0 there must be no penalty left; yours is still there.",
-                    "λ = 0 时不应再有惩罚项，你的却还在。"),
-        ])
-        lam = _between(0.1, 0.9)
-        with unchanged(X=X, y=y, **dict(net.named_parameters())):
-            value = objective(net, X, y, lam)
-        extra = number(value, call) - loss
-        expect(all(p.grad is None for p in parameters), "backward called inside", "在内部调用了 backward",
-               "Only compute the value. Whoever calls `objective` takes its gradient.",
-               "只需计算数值。求梯度是 `objective` 的调用者的事。")
-        expect(abs(extra) > 1e-9, *_NO_PENALTY, lam=f"{lam:.2f}")
-        expect(getattr(value, "requires_grad", False), *_CUT_OFF, what=call)
-        gradients = torch.autograd.grad(value, parameters, allow_unused=True)
-        pulls = [torch.zeros_like(p) if g is None else g - ours
-                 for p, g, ours in zip(parameters, gradients, loss_gradients, strict=True)]
-        expect(any(pull.abs().max() > 1e-9 for pull in pulls), *_CUT_OFF, what=call)
-        _expect_pulls(names, parameters, pulls, lam)
-        expect_close(extra, _penalty(_weights(net), lam), "objective(net, X, y, lam) - cross_entropy(net(X), y)")
+    rows, cases, gradients = zip(*map(partial(_objective_of, objective), _nets()), strict=True)
+    plain, with_penalty, loss, summed, softmax, penalty, learning, penalty_1 = torch.tensor(rows, dtype=torch.float64).T
+    expect_close(plain, loss, "objective(net, X, y, 0)", [
+        Mistake(summed, *_SUMMED),
+        Mistake(softmax, *_SOFTMAX),
+        Mistake(loss + penalty_1, "penalty without λ", "惩罚项里没有 λ",
+                "With λ = 0 there must be no penalty left; yours is still there.",
+                "λ = 0 时不应再有惩罚项，你的却还在。"),
+    ])
+    extra = with_penalty - loss
+    expect(extra.abs().max() > 1e-9, *_NO_PENALTY, lam=f"{cases[0][-1]:.2f}")
+    expect(any(_felt(pull) for _, _, pulls, _ in cases for pull in pulls), *_CUT_OFF, what="objective(net, X, y, lam)")
+    _expect_pulls(cases)
+    for (names, parameters, pulls, lam), of_loss in zip(cases, gradients, strict=True):
+        for name, p, pull, gradient in zip(names, parameters, pulls, of_loss, strict=False):
+            expect_close(gradient + pull, gradient + lam * p * (p.ndim > 1), f"the gradient of objective(…) at {name}")
+    expect_close(extra, penalty, "objective(net, X, y, lam) - cross_entropy(net(X), y)",
+                 [Mistake(learning, "frozen weights left out", "漏了冻结的权重",
+                          "The penalty is one of all weights, also of those with `requires_grad=False`.",
+                          "惩罚项包含所有权重，`requires_grad=False` 的也算在内。")])
+
+def _objective_of(objective, net) -> tuple[list, tuple]:
+    """Return values for one net, the answer's and right and wrong ones, and the pulls of the penalty."""
+    call, values, came = "objective(net, X, y, lam)", [], _modes(net)
+    X, y = _batch(int(torch.randint(4, 12, ())))
+    output, learns = net(X), {name: p for name, p in net.named_parameters() if p.requires_grad}
+    loss = cross_entropy(output, y)
+    gradients = torch.autograd.grad(loss, learns.values(), retain_graph=True)
+    for p in learns.values():
+        p.grad = torch.randn_like(p)
+    net.register_forward_pre_hook(lambda net, _: expect(
+        _modes(net) == came, "mode changed", "模式变了",
+        "You call the net in another mode than it came in, so dropout and BatchNorm do something else. Whoever calls "
+        "`objective` has chosen the mode: call neither `net.eval()` nor `net.train()`.",
+        "你在调用网络时换了模式，暂退法和 BatchNorm 的行为就变了。模式由 `objective` 的调用者决定："
+        "不要调用 `net.eval()` 或 `net.train()`。"))
+    for lam in (0.0, _between(0.1, 0.9)):
+        with unchanged(X=X, y=y, net=net), _seed_kept():
+            values.append(objective(net, X, y, lam))
+    numbers, value = [number(value, call) for value in values], values[-1]
+    expect(getattr(value, "requires_grad", False), *_CUT_OFF, what=call)
+    theirs = torch.autograd.grad(value, learns.values(), allow_unused=True)
+    pulls = [torch.zeros_like(g) if t is None else t - g for t, g in zip(theirs, gradients, strict=True)]
+    learning, frozen = ([w for w in _weights(net) if w.requires_grad == flag] for flag in (True, False))
+    row = [*numbers, loss, loss * len(y), cross_entropy(output.softmax(1), y),
+           _penalty(_weights(net), lam), _penalty(learning, lam), _penalty(_weights(net), 1)]
+    return row, ([*learns], [*learns.values(), *frozen], pulls, lam), gradients
 
 
 # The update ---------------------------------------------------------------------------------------
 
 def _steps():
-    """Yield w, grad, lr, λ: several shapes and dtypes, weights of both signs and one at zero."""
-    for shape, dtype in product(((40,), (5, 7), (2, 4, 5)), _DTYPES):
+    """Yield w, grad, lr, λ: several shapes and dtypes, weights of both signs, tiny ones and one at zero."""
+    for shape, dtype in product(((40,), (5, 7), (2, 4, 5), ()), _DTYPES):
         w, grad = torch.randn(shape, dtype=dtype) * 2, torch.randn(shape, dtype=dtype)
-        w.view(-1)[:3] = torch.tensor([0.0, 1.7, -0.6])
+        w.view(-1)[:5] = torch.tensor([0.0, 1.7, -0.6, 1e-6, -1e-6])[:w.numel()]
         for lam in (_between(0.1, 0.8), 0.0):
             yield {"w": w, "grad": grad, "lr": _between(0.1, 0.6), "lam": lam}
 
@@ -258,6 +350,10 @@ value_exercise("weight_decay.update", "sgd_step(w, grad, lr, lam)", inputs=_step
     Mistake(lambda w, grad, lr, lam: w - lr * (grad + 2 * lam * w), "decay twice too strong", "衰减强了一倍",
             "The gradient of λ/2 ‖w‖² has no factor 2: the half cancels it.",
             "λ/2 ‖w‖² 的梯度里没有因子 2：它与二分之一抵消了。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam / 2 * w), "decay half as strong", "衰减只有一半",
+            "The gradient of λ/2 ‖w‖² is λw: the half is used up by the square.",
+            "λ/2 ‖w‖² 的梯度是 λw：二分之一与平方带来的因子 2 抵消了。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam**2 * w), "λ squared", "λ 取了平方", *_SQUARED),
     Mistake(lambda w, grad, lr, lam: w + lr * (grad + lam * w), "uphill", "方向反了，在爬坡",
             "You walk up the gradient. A step goes against it.", "你沿着梯度往上走。走一步应当逆着梯度。"),
     Mistake(lambda w, grad, lr, lam: w - lr * (1 - lam) * grad, "gradient decayed", "衰减了梯度",
@@ -281,6 +377,13 @@ _SGD_ONLY = ("`make_optimizer` should return a `torch.optim.SGD`; yours returns 
 _RATE = ("another learning rate", "学习率不同",
          "lr is {want}, but one of your groups learns with {got}. Hand `lr` on to SGD.",
          "lr 是 {want}，你有一组的学习率却是 {got}。请把 `lr` 传给 SGD。")
+_MOMENTUM = ("momentum added", "加了动量", "One of your groups has a momentum of {got}. Asked for is plain SGD with decay.",
+             "你有一组的动量是 {got}。题目要的是只带衰减的普通 SGD。")
+_STRENGTH = ("decay of another strength", "衰减强度不对",
+             "lam is {want}, but one of your groups has `weight_decay` {got}. SGD adds weight_decay · w to the "
+             "gradient, as does the penalty λ/2 ‖w‖²: hand `lam` on as it is.",
+             "lam 是 {want}，你有一组的 `weight_decay` 却是 {got}。SGD 给梯度加上 weight_decay · w，惩罚项 λ/2 ‖w‖² "
+             "也是如此：请把 `lam` 原样传给它。")
 _MISSING = ("a parameter is missing", "漏了一个参数",
             "`{name}` is in none of the groups, so it never learns. Whatever is no weight needs a group too, and so "
             "does a parameter that is frozen for now.",
@@ -296,16 +399,19 @@ def _groups(net, lam, spared=0.0):
     Mistake(lambda net, lr, lam: torch.optim.SGD(_groups(net, 0.0, lam), lr), *_NOT_DECAYED),
     Mistake(lambda net, lr, lam: torch.optim.SGD(_weights(net), lr, weight_decay=lam), *_MISSING),
     Mistake(lambda net, lr, lam: torch.optim.SGD(_groups(net, lam), 0.1), *_RATE),
+    Mistake(lambda net, lr, lam: torch.optim.SGD(_groups(net, lam), lr, momentum=0.9), *_MOMENTUM),
+    Mistake(lambda net, lr, lam: torch.optim.SGD(_groups(net, lam / 2), lr), *_STRENGTH),
     Mistake(lambda net, lr, lam: torch.optim.AdamW(_groups(net, lam), lr),
             "another optimizer", "用了别的优化器", *_SGD_ONLY),
     Mistake(lambda net, lr, lam: _groups(net, lam), "no optimizer", "不是优化器", *_SGD_ONLY),
 ])
 def _optimizer_is_right(make_optimizer):
-    """Check parameter groups by what three steps do to each parameter."""
+    """Check parameter groups by what they say, and by what three steps do to each parameter."""
     for net in _nets():
-        next(net.parameters()).requires_grad_(False)  # it may learn again later
         lr, lam = _between(0.05, 0.3), _between(0.2, 0.8)
-        with unchanged(**dict(net.named_parameters())):
+        for p in net.parameters():
+            p.grad = torch.randn_like(p)
+        with unchanged(net=net), _seed_kept():
             theirs = make_optimizer(net, lr, lam)
         returned(theirs, "make_optimizer(net, lr, lam)")
         other = isinstance(theirs, torch.optim.Optimizer)
@@ -313,7 +419,9 @@ def _optimizer_is_right(make_optimizer):
                "用了别的优化器" if other else "不是优化器", *_SGD_ONLY, kind=type(theirs).__name__)
         _expect_each_once(net, [p for group in theirs.param_groups for p in group["params"]])
         for group in theirs.param_groups:
-            expect(group["lr"] == lr, *_RATE, want=f"{lr:.3f}", got=group["lr"])
+            expect(group["lr"] == lr, *_RATE, want=short(lr), got=short(group["lr"]))
+            expect(not group["momentum"], *_MOMENTUM, got=short(group["momentum"]))
+            expect(group["weight_decay"] in (0, lam), *_STRENGTH, want=short(lam), got=short(group["weight_decay"]))
         for _ in range(3):
             before = [p.detach().clone() for p in net.parameters()]
             for p in net.parameters():
@@ -344,52 +452,69 @@ _NOT_IN_TRAIN_MODE = ("not in train mode", "不在训练模式",
                       "first: it reaches every module in the net.",
                       "网络（或其中一部分）来时处于评估模式，你就这样训练了它。请先调用 `net.train()`："
                       "它会传到网络中的每个模块。")
+_IN_BETWEEN = ("evaluation mode in between", "中途处于评估模式",
+               "{off} of {all} times your loop called the net while it, or a part of it, was in evaluation mode. Stay "
+               "in train mode, and measure the loss in the same call that is differentiated.",
+               "你的循环调用了 {all} 次网络，其中 {off} 次网络（或其中一部分）处于评估模式。请始终留在训练模式，"
+               "损失就取求导的那一次调用的。")
 _PILED_UP = ("gradients pile up", "梯度越积越多",
              "The gradients of earlier batches are still there in later steps, because `backward` adds to them. Clear "
              "them once per batch.",
              "之前批量的梯度还留在后面的步骤里，因为 `backward` 会累加。每个批量都要清零一次。")
+_LEFT_OVER = ("old gradients used", "用上了旧的梯度",
+              "Gradients that the parameters held before the call are part of your first step, because `backward` adds "
+              "to them. Clear them before the first `backward`, too.",
+              "调用之前参数里留下的梯度进入了你的第一步，因为 `backward` 会累加。第一次 `backward` 之前也要清零。")
 _OTHER_LOSS = ("another loss", "用了别的损失",
                "You train with a loss of your own. Call the `loss` that was handed over.",
                "你用自己的损失来训练。请调用传进来的 `loss`。")
 _NOT_TRAINED = ("not trained", "未训练",
                 "After your epoch all parameters are the old ones. Who takes the step?",
                 "你的一轮结束之后，所有参数还是原来的值。更新参数的那一步在哪里？")
-_REPORTS = [  # each of the batches' losses, penalties and sizes
-    Mistake(lambda losses, penalties, sizes: ((losses + penalties) * sizes).sum() / sizes.sum(),
+_REPORTS = [  # each of the batches' losses, penalties, sizes, and losses after the step
+    Mistake(lambda losses, penalties, sizes, later: ((losses + penalties) * sizes).sum() / sizes.sum(),
             "penalty inside the reported loss", "报告的损失里混有惩罚项",
             "What you report contains the penalty, so runs with different λ cannot be compared. Differentiate the sum "
             "of both, report the loss alone.",
             "你报告的数里含有惩罚项，不同 λ 的运行就无法比较。对两者之和求导，只报告损失。"),
-    Mistake(lambda losses, penalties, sizes: losses.mean(), "the last batch counts too much", "最后一个批量的权重过大",
+    Mistake(lambda losses, penalties, sizes, later: losses.mean(), "the last batch counts too much", "最后一个批量的权重过大",
             "You take the mean over the batches, but the last one is smaller. Weight each batch by its number of "
             "examples, and divide by the number of all.",
             "你对批量取了平均，而最后一个批量较小。请按样本数给各批量加权，再除以样本总数。"),
-    Mistake(lambda losses, penalties, sizes: losses.sum() / sizes.sum(), "divided twice", "重复除以了样本数",
+    Mistake(lambda losses, penalties, sizes, later: losses.sum() / sizes.sum(), "divided twice", "重复除以了样本数",
             "The loss of a batch is already a mean over its examples; you divide it by the number of examples once "
             "more. Multiply it by the batch's size first.",
             "批量的损失已经是对其中样本取的平均，你又除以了一次样本数。应先乘以批量的大小。"),
-    Mistake(lambda losses, penalties, sizes: (losses * sizes).sum(), "sum instead of mean", "该取平均，却求了和",
+    Mistake(lambda losses, penalties, sizes, later: (losses * sizes).sum(), "sum instead of mean", "该取平均，却求了和",
             "You report the sum over all examples. Divide by their number.", "你报告的是所有样本之和，还要除以样本数。"),
-    Mistake(lambda losses, penalties, sizes: losses[-1], "last batch only", "只有最后一个批量",
+    Mistake(lambda losses, penalties, sizes, later: losses[-1], "last batch only", "只有最后一个批量",
             "You report the loss of the last batch only. Gather it over the epoch.",
             "你只报告了最后一个批量的损失。应累计整轮的损失。"),
+    Mistake(lambda losses, penalties, sizes, later: (later * sizes).sum() / sizes.sum(),
+            "loss measured after the step", "走完一步才度量损失",
+            "You measure the loss of a batch when the step has been taken. Take the loss that you differentiate.",
+            "你在参数更新之后才度量批量的损失。应取求导的那个损失。"),
 ]
 
-def _epoch(net, train_iter, loss, optimizer, lam, *, train_mode=True, clear=True, step=True,
-           decayed=_weights, penalty=_penalty,
-           report=lambda losses, penalties, sizes: (losses * sizes).sum() / sizes.sum()):
+def _mean_loss(losses, penalties, sizes, later):
+    return (losses * sizes).sum() / sizes.sum()
+
+def _epoch(net, train_iter, loss, optimizer, lam, *, train_mode=True, clear=("first", "later"), step=True,
+           decayed=_weights, penalty=_penalty, report=_mean_loss, measure_mode=None):
     """Train an epoch; each option can put one mistake in."""
     if train_mode:
         net.train()
     rows = []
     for X, y in train_iter:
-        if clear:
+        if ("later" if rows else "first") in clear:
             optimizer.zero_grad()
         batch_loss, extra = loss(net(X), y), penalty(decayed(net), lam)
         (batch_loss + extra).backward()
         if step:
             optimizer.step()
-        rows.append([float(batch_loss), float(extra), len(y)])
+        if measure_mode is not None:
+            net.train(measure_mode)
+        rows.append([float(batch_loss), float(extra), len(y), float(loss(net(X), y))])
     return report(*torch.tensor(rows, dtype=torch.float64).T)
 
 @exercise("weight_decay.fix_loop", "train_epoch(net, train_iter, loss, optimizer, lam)", [
@@ -398,80 +523,110 @@ def _epoch(net, train_iter, loss, optimizer, lam, *, train_mode=True, clear=True
     Mistake(partial(_epoch, penalty=lambda weights, lam: 0), *_PLAIN_LOSS),
     Mistake(partial(_epoch, decayed=nn.Module.parameters), *_BIAS),
     Mistake(partial(_epoch, train_mode=False), *_NOT_IN_TRAIN_MODE),
-    Mistake(partial(_epoch, clear=False), *_PILED_UP),
+    Mistake(partial(_epoch, measure_mode=False), *_IN_BETWEEN),
+    Mistake(partial(_epoch, clear=()), *_PILED_UP),
+    Mistake(partial(_epoch, clear=("later",)), *_LEFT_OVER),
     Mistake(partial(_epoch, step=False), *_NOT_TRAINED),
     Mistake(lambda net, train_iter, loss, optimizer, lam: _epoch(net, train_iter, cross_entropy, optimizer, lam),
             *_OTHER_LOSS),
 ])
 def _loop_is_right(train_epoch):
-    """Check an epoch by the weights it leaves, the mode it trains in and the loss it reports."""
-    _check_one_batch(train_epoch)
-    _check_several_batches(train_epoch)
+    """Check an epoch by the gradients of each step, by what the step does, and by the loss that is reported."""
+    def smoothed(output, y):
+        return cross_entropy(output, y, label_smoothing=0.2)
 
-def _check_one_batch(train_epoch):
-    """With one batch nothing can pile up or be averaged wrongly: see what pulls, and how much."""
-    net, batches = _random_net(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3)), [_batch(7)]
-    lr, lam = _between(0.1, 0.4), _between(0.2, 0.6)
-    names, parameters = zip(*net.named_parameters(), strict=True)
-    before = [p.detach().clone() for p in parameters]
-    loss = cross_entropy(net(batches[0][0]), batches[0][1])
-    gradients = torch.autograd.grad(loss, parameters)
-    optimizer = torch.optim.SGD(parameters, lr)
-    reported = _run_epoch(train_epoch, net.eval(), batches, cross_entropy, optimizer, lam)
-    steps = [old - new.detach() for old, new in zip(before, parameters, strict=True)]
-    expect(any(step.abs().max() > 1e-9 for step in steps), *_NOT_TRAINED)
-    pulls = [step / lr - gradient for step, gradient in zip(steps, gradients, strict=True)]
-    expect(any(pull.abs().max() > 1e-9 for pull in pulls), *_PLAIN_LOSS)
-    _expect_pulls(names, before, pulls, lam)
-    penalty = _penalty([w for w in before if w.ndim > 1], lam)
-    _expect_reported(reported, loss.detach()[None], penalty[None], torch.tensor([7.0]))
+    steps, reports, measured = [], [], []
+    for net in _nets():
+        net.requires_grad_(True)
+        batches, lam = [_batch(size) for size in (6, 6, 2)], _between(0.2, 0.6)
+        optimizer = torch.optim.SGD(net.parameters(), _between(0.05, 0.2), momentum=0.5)
+        old = [torch.randn_like(p) for p in net.parameters()]
+        for p, gradient in zip(net.parameters(), old, strict=True):
+            p.grad = gradient.clone()
+        optimizer.step()  # an earlier epoch leaves gradients, and momentum
+        twins = copy.deepcopy((net, optimizer))
+        reported, seen = _watch(train_epoch, net, batches, smoothed, optimizer, lam)
+        rows, losses = zip(*_follow(seen, *twins, old, batches, smoothed, lam), strict=True)
+        expect(all(map(agree, net.parameters(), twins[0].parameters()))
+               and _fixed(net, optimizer) == _fixed(*twins), *_BESIDE)
+        steps += rows
+        reports.append(reported)
+        measured.append(torch.tensor(losses, dtype=torch.float64).T)
+    _expect_gradients(steps)
+    expect_close(torch.tensor(reports), torch.stack([_mean_loss(*rows) for rows in measured]), "train_epoch(…)",
+                 [replace(m, gives=torch.stack([m.gives(*rows) for rows in measured])) for m in _REPORTS])
 
-def _check_several_batches(train_epoch):
-    """With several batches, the last one smaller, and momentum: see what the loop adds up."""
-    net = _random_net(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
-    batches, lam = [_batch(size) for size in (6, 6, 6, 2)], _between(0.2, 0.6)
-    start = [p.detach().clone() for p in net.parameters()]
+_BESIDE = ("more than the optimizer's step", "优化器之外的改动",
+           "The parameters, their `requires_grad` or the settings of the optimizer are not as `optimizer.step()` "
+           "leaves them: your code changes them besides.",
+           "参数、参数的 `requires_grad` 或优化器的设置与 `optimizer.step()` 留下的不同：你的代码另外改动了它们。")
 
-    def smoothed(y_hat, y):
-        return cross_entropy(y_hat, y, label_smoothing=0.2)
+def _fixed(net: nn.Module, optimizer: torch.optim.Optimizer) -> list:
+    """Return what no step changes."""
+    return [[p.requires_grad for p in net.parameters()], *({**group, "params": 0} for group in optimizer.param_groups)]
 
-    def trained(train, loss=smoothed):
-        """Return the parameters after an epoch from the same start, and what it reports."""
-        for p, old in zip(net.parameters(), start, strict=True):
-            p.grad, p.data = None, old.clone()
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.2, momentum=0.5)
-        reported = train(net, batches, loss, optimizer, lam)
-        return nn.utils.parameters_to_vector(net.parameters()).detach(), reported
-
-    right, measured = trained(partial(_epoch, report=lambda *rows: rows))
-    piled, _ = trained(partial(_epoch, clear=False))
-    unasked, _ = trained(_epoch, cross_entropy)
-    net[1].eval()  # a part only, so that the net itself says that it is in train mode
-    got, reported = trained(partial(_run_epoch, train_epoch))
-    expect_close(got, right, "net.parameters()", [Mistake(piled, *_PILED_UP), Mistake(unasked, *_OTHER_LOSS)])
-    _expect_reported(reported, *measured)
-
-def _run_epoch(train_epoch, net, batches, loss, optimizer, lam) -> float:
-    """Return what an answer reports for an epoch; raise `Wrong` unless it sets train mode."""
-    modes = []
-    hook = net.register_forward_pre_hook(lambda *_: modes.extend(m.training for m in net.modules()))
-    with unchanged(train_iter=batches):
+def _watch(train_epoch, net, batches, loss, optimizer, lam) -> tuple[float, list]:
+    """Return what an answer reports, and of each step the parameters before it and their gradients."""
+    modes, before, gradients, params = [], [], [], list(net.parameters())
+    start = copy.deepcopy(params)
+    hooks = [
+        net.register_forward_pre_hook(lambda net, _: modes.append(all(_modes(net)))),
+        optimizer.register_step_pre_hook(lambda *_: before.append(copy.deepcopy(params))),
+        optimizer.register_step_post_hook(lambda *_: gradients.append(
+            [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in params])),
+    ]
+    with unchanged(train_iter=batches), _seed_kept():
         reported = number(train_epoch(net, batches, loss, optimizer, lam), "train_epoch(…)")
-    hook.remove()
-    expect(all(modes), *_NOT_IN_TRAIN_MODE)
-    return reported
+    for hook in hooks:
+        hook.remove()
+    expect(not modes or any(modes), *_NOT_IN_TRAIN_MODE)
+    expect(all(modes), *_IN_BETWEEN, off=modes.count(False), all=len(modes))
+    expect(not all(map(torch.equal, params, start)), *_NOT_TRAINED)
+    expect(len(gradients) == len(batches), "not one step for each batch", "没有做到每个批量走一步",
+           "For {want} batches, `optimizer.step()` should be called {want} times; it was called {got} times.",
+           "有 {want} 个批量，就应调用 `optimizer.step()` {want} 次，实际调用了 {got} 次。",
+           want=len(batches), got=len(gradients))
+    return reported, list(zip(before, gradients, strict=True))
 
-def _expect_reported(reported, *rows) -> None:
-    losses, _, sizes = rows
-    expect_close(reported, (losses * sizes).sum() / sizes.sum(), "train_epoch(…)",
-                 [replace(m, gives=m.gives(*rows)) for m in _REPORTS])
+def _follow(seen, net, optimizer, old, batches, loss, lam):
+    """Yield of each step a row for `_expect_gradients` and one for `_REPORTS`; twins of net and optimizer take it."""
+    names, params = zip(*net.named_parameters(), strict=True)
+    net.train()
+    for k, ((before, gradients), (X, y)) in enumerate(zip(seen, batches, strict=True)):
+        expect(all(map(agree, params, before)), *_BESIDE)
+        output, extra = net(X), float(_penalty(_weights(net), lam))
+        values = loss(output, y), cross_entropy(output, y)
+        right, other = (torch.autograd.grad(value, params, retain_graph=True) for value in values)
+        for p, gradient in zip(params, gradients, strict=True):
+            p.grad = gradient
+        optimizer.step()
+        yield (names, before, lam, k == 0, gradients, right, other, old), [values[0], extra, len(y), loss(net(X), y)]
+        old = gradients
+
+def _expect_gradients(steps: list) -> None:
+    """Raise `Wrong` unless each step of all runs found the gradient of loss plus penalty."""
+    def cases(other_loss=False, piled=()):
+        for names, before, lam, first, gradients, right, other, old in steps:
+            rows = zip(gradients, other if other_loss else right, old, strict=True)
+            yield names, before, [gradient - loss - left * (first in piled) for gradient, loss, left in rows], lam
+
+    ours = list(cases())
+    expect(any(_felt(pull) for _, _, pulls, _ in ours for pull in pulls), *_PLAIN_LOSS)
+    if not _explained(ours):
+        for words, piled in ((_PILED_UP, [False]), (_PILED_UP, [True, False]), (_LEFT_OVER, [True])):
+            expect(not _explained(list(cases(piled=piled))), *words)
+        expect(not _explained(list(cases(other_loss=True))), *_OTHER_LOSS)
+    _expect_pulls(ours)
+    for names, before, lam, _, gradients, right, *_ in steps:
+        for name, p, gradient, mine in zip(names, before, gradients, right, strict=True):
+            expect_close(gradient, mine + lam * p * (p.ndim > 1), f"the gradient that optimizer.step() finds at {name}")
 
 
 # Choosing λ ---------------------------------------------------------------------------------------
 
 def _runs_and_t():
-    for shape in ((4, 3), (2, 8), (6, 2), (1, 5)):
-        yield {"accuracy": 0.5 + 0.4 * torch.rand(shape, dtype=torch.float64), "t": _between(2.1, 4.5)}
+    for shape, dtype in product(((4, 3), (2, 8), (6, 2), (1, 5)), _DTYPES):
+        yield {"accuracy": 0.5 + 0.4 * torch.rand(shape, dtype=dtype), "t": _between(2.1, 4.5)}
 
 def _mean_and_half(value, call, arguments):
     """Return the parts of an answer: one number for each λ."""
@@ -479,8 +634,14 @@ def _mean_and_half(value, call, arguments):
     shape = arguments["accuracy"].shape[:1]
     return {"mean": tensor(mean, "mean", shape), "half_width": tensor(half, "half_width", shape)}
 
-def _interval(accuracy, t, *, spread=torch.std, power=0.5):
-    return accuracy.mean(1), t * spread(accuracy, dim=1) / accuracy.shape[1] ** power
+def _interval(accuracy, t, *, spread=torch.std, power=0.5, n=None):
+    return accuracy.mean(1), t * spread(accuracy, dim=1) / (n or accuracy.shape[1]) ** power
+
+_SAME_N = ("n does not come from the data", "n 不是由数据得来的",
+           "You divide by the root of one and the same number each time. n is the number of seeds, `shape[1]`.",
+           "你每次都除以同一个数的平方根。n 是随机种子的个数，即 `shape[1]`。")
+_SAME_T = ("t is not used", "没有用上 t", "You multiply by a number of your own. Use the `t` that is handed over.",
+           "你乘的是自己写的数。请使用传进来的 `t`。")
 
 value_exercise("weight_decay.interval", "mean_and_interval(accuracy, t)", inputs=_runs_and_t, right=_interval,
                returns=_mean_and_half, mistakes=[
@@ -501,6 +662,14 @@ value_exercise("weight_decay.interval", "mean_and_interval(accuracy, t)", inputs
     Mistake(lambda accuracy, t: _interval(accuracy, 1), "t is missing", "漏了 t",
             "That is the standard error, s/√n. For a 95 % interval multiply it by t.",
             "这是标准误 s/√n。要得到 95% 置信区间，还要乘以 t。"),
+    *(Mistake(partial(_interval, n=n), *_SAME_N) for n in range(2, 11)),
+    *(Mistake(lambda accuracy, t, own=own: _interval(accuracy, own), *_SAME_T)
+      for own in (1.96, 2.0, 4.303, 2.776, 2.262)),
+    Mistake(lambda accuracy, t: _interval(accuracy, t, n=len(accuracy)), "n is the number of λ", "n 用成了 λ 的个数",
+            "You divide by the root of the number of λ. n is the number of seeds, `accuracy.shape[1]`.",
+            "你除以了 λ 的个数的平方根。n 是随机种子的个数，即 `accuracy.shape[1]`。"),
+    Mistake(lambda accuracy, t: _interval(accuracy, t)[::-1], "the two swapped", "两个值弄反了",
+            "Return the means first, then the half-widths.", "先返回均值，再返回半宽。"),
     Mistake(partial(_interval, spread=torch.var), "variance instead of standard deviation", "该用标准差，却用了方差",
             "You use the variance; its root is the standard deviation.", "你用的是方差，它的平方根才是标准差。"),
     Mistake(partial(_interval, power=1), "divided by n instead of √n", "该除以 √n，却除以了 n",
@@ -513,15 +682,15 @@ value_exercise("weight_decay.interval", "mean_and_interval(accuracy, t)", inputs
 
 def _ties_and_near_ties():
     for round_ in range(24):
-        num_lams, num_seeds = int(torch.randint(3, 7, ())), int(torch.randint(2, 6, ()))
+        num_lams, num_seeds = int(torch.randint(3, 7, ())), (2, 3, 4, 5, 4, 2)[round_ % 6]
         lams = tuple(0.0 if i == 0 else 0.0007 * 3.0**i for i in range(num_lams))
-        # Multiples of 1/4096 have exact sums: then a tie is one in every order of adding up.
+        # Multiples of 2**-22 have exact sums: then a tie is one in every order of adding up.
         accuracy = torch.randint(32, 60, (num_lams, num_seeds)) / 64
         best, other = accuracy.mean(1).argmax(), torch.randint(num_lams, ())
         if round_ % 3:
             accuracy[other] = accuracy[best].flip(0)
-        if round_ % 3 == 2:
-            accuracy[min(best, other), 0] += 1 / 4096  # nearly a tie, and the smaller λ is better
+        if round_ % 3 == 2:  # as nearly a tie as float32 can hold, and the smaller λ is better
+            accuracy[min(best, other), 0] += 2**-22
         yield {"lams": lams, "valid_accuracy": accuracy}
 
 def _last_best(lams, scores):
@@ -586,6 +755,12 @@ value_exercise("weight_decay.l1_step", "l1_step(w, grad, lr, lam)", inputs=_step
             "|w| instead of its slope", "该用 |w| 的斜率，却用了 |w|",
             "You put |w| itself into the step; what belongs there is its derivative.",
             "你把 |w| 本身放进了更新里，该放的是它的导数。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam / 2 * w.sign()), "halved", "多除了一个 2",
+            "λ‖w‖₁ has no ½: that belongs to the squared norm.", "λ‖w‖₁ 没有 ½：它属于平方范数。"),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam**2 * w.sign()), "λ squared", "λ 取了平方", *_SQUARED),
+    Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * w.sign().sum()), "signs summed", "对符号求了和",
+            "You pull all weights alike, by the sum of the signs. Each weight is pulled by its own sign.",
+            "你用符号之和去拉所有权重。每个权重应由它自己的符号来拉。"),
     Mistake(lambda w, grad, lr, lam: w - lr * (grad + lam * grad.sign()), "sign of the gradient", "用了梯度的符号",
             "You take the sign of the gradient; the penalty depends on w alone.",
             "你取的是梯度的符号，而惩罚项只取决于 w。"),
@@ -658,13 +833,14 @@ value_exercise("weight_decay.frobenius", "squared_frobenius(W)", inputs=_matrice
 # Other ways, and beliefs --------------------------------------------------------------------------
 
 def _curves():
-    """Yield losses that fall and then rise, unevenly, in exact steps: ties are ties."""
-    for patience in (1, 2, 3, 5):
-        for _ in range(8):
-            falls = torch.randint(-4, 3, (int(torch.randint(1, 12, ())),))
-            rises = torch.randint(-2, 4, (int(torch.randint(0, 8, ())),))
-            losses = 3 + torch.cat([falls, rises]).cumsum(0) / 16
-            yield {"valid_loss": losses.tolist(), "patience": patience}
+    """Yield losses that fall and then rise, small and large, in exact steps: with ties, and near ties."""
+    for patience, scale in product((1, 2, 3, 5), (-12, -12, 0, 0, 0, 0, 10, 10)):
+        falls = torch.randint(-4, 3, (int(torch.randint(1, 12, ())),))
+        rises = torch.randint(-2, 4, (int(torch.randint(0, 8, ())),))
+        steps = torch.cat([falls, rises]).double() / 16
+        tiny = (torch.rand(len(steps)) < 0.4) & (steps <= 0)
+        steps[tiny] = -(2.0**-20)  # as little as float32 can hold
+        yield {"valid_loss": ((4 + steps.cumsum(0)) * 2.0**scale).tolist(), "patience": patience}
 
 def _stop(losses, patience, *, better=operator.lt, against_last=False, reset=True) -> tuple[int, int]:
     """Return the epoch to keep and the last one trained; the options are usual mistakes."""
@@ -678,6 +854,9 @@ def _stop(losses, patience, *, better=operator.lt, against_last=False, reset=Tru
         if bad == patience:
             break
     return best + 1, i + 1
+
+_EARLY = ("stops one epoch early", "早停了一轮",
+          "You wait for one epoch fewer than `patience` says.", "你比 `patience` 规定的少等了一轮。")
 
 def _two_epochs(value, call, arguments):
     best, stop = _pair(value, call)
@@ -705,6 +884,15 @@ value_exercise("weight_decay.early_stopping", "early_stopping(valid_loss, patien
             "你保留的那一轮可能在停止之后，可那时训练已经停了，不会有这一轮的权重。"),
     Mistake(lambda losses, patience: _stop(losses, patience + 1), "stops one epoch late", "晚停了一轮",
             "You wait for one epoch more than `patience` says.", "你比 `patience` 规定的多等了一轮。"),
+    Mistake(lambda losses, patience: _stop(losses, max(patience - 1, 1)), *_EARLY),
+    Mistake(lambda losses, patience: _stop(losses, patience - 1) if patience > 1 else (1, 1), *_EARLY),
+    *(Mistake(partial(_stop, better=better), "a small gain does not count", "小的改进不算数",
+              "An epoch whose loss is only a little below the best is no improvement to you. Any loss below it counts, "
+              "by however little.",
+              "损失只比最佳值低一点的轮次，你不算作改进。只要更低，哪怕只低一点点，也算改进。")
+      for better in (*(lambda a, b, gain=10.0**-k: a < b - gain for k in range(1, 9)),
+                     *(lambda a, b, share=1 - 10.0**-k: a < b * share for k in range(1, 6)),
+                     *(lambda a, b, k=k: round(a, k) < round(b, k) for k in range(1, 7)))),
     Mistake(partial(_stop, better=operator.le), "a tie counts as better", "把相等当成了更好",
             "An epoch with the same loss as the best is no improvement: keep the earlier one, and go on counting.",
             "损失与最佳值相等，不算改进：保留较早的那一轮，继续计数。"),

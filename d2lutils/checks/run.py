@@ -221,7 +221,8 @@ def _put_back(before: list[tuple]) -> list[str]:
         for name in {n for n in kept if n not in now or now[n] is not kept[n]} | set(added):
             new, old = now.get(name), kept.get(name, ...)
             # Python and torch add names, and wrap functions, when something is used for the first time.
-            if name[0] == "_" or (getattr(new, "__wrapped__", None) is old and _is_ours_or_installed(new.__code__.co_filename)):
+            same = getattr(new, "__wrapped__", NotImplemented) is (getattr(space.__base__, name, None) if old is ... else old)
+            if name[0] == "_" or (same and _is_ours_or_installed(new.__code__.co_filename)):
                 continue
             replaced.append(f"{space.__name__}.{name}")
             delattr(space, name) if old is ... else setattr(space, name, old)

@@ -1,6 +1,7 @@
 """Answers to the lab on the defects of the original notebook."""
 
 import copy
+import random
 
 import torch
 from torch import nn
@@ -84,40 +85,78 @@ def evaluate_inference_mode(net, train_iter, valid_iter, optimizer, num_epochs):
     return [epoch() for _ in range(num_epochs)]
 
 
-@wrong("bugs.evaluate", "measured with dropout on")
-def evaluate_as_it_was(net, train_iter, valid_iter, optimizer, num_epochs):
+def evaluate(net, train_iter, valid_iter, optimizer, num_epochs, clear="before", **how):
+    """Train and measure; `how` holds what is not as usual."""
     curve = []
     for _ in range(num_epochs):
-        net.train()
+        how.get("on", nn.Module.train)(net)
         for X, y in train_iter:
-            step(net, X, y, optimizer)
-        curve.append(accuracy_of(net, valid_iter))
+            if clear == "before":
+                optimizer.zero_grad()
+            cross_entropy(net(X), y).backward()
+            optimizer.step()
+            if clear == "after":
+                optimizer.zero_grad()
+        how.get("off", nn.Module.eval)(net)
+        with torch.set_grad_enabled("gradients" in how):
+            curve.append(accuracy_of(how.get("measured", lambda net: net)(net), valid_iter))
+    how.get("at_last", lambda *_: None)(net, optimizer)
     return curve
 
 
-@wrong("bugs.evaluate", "trained with dropout off")
-def evaluate_never_back(net, train_iter, valid_iter, optimizer, num_epochs):
-    curve = []
-    net.train()
-    for _ in range(num_epochs):
-        for X, y in train_iter:
-            step(net, X, y, optimizer)
-        net.eval()
-        with torch.no_grad():
-            curve.append(accuracy_of(net, valid_iter))
-    return curve
+def evaluation(**how):
+    return lambda *run: evaluate(*run, **how)
 
 
-wrong("bugs.evaluate", "not one accuracy for each epoch")(
-    lambda net, train_iter, valid_iter, optimizer, num_epochs: evaluate_by_hand(
-        net, train_iter, valid_iter, optimizer, num_epochs
-    )[-1]
-)
-wrong("bugs.evaluate", "never measured")(
-    lambda net, train_iter, valid_iter, optimizer, num_epochs: evaluate_by_hand(
-        net, train_iter, train_iter, optimizer, num_epochs
+def at_last(deed):
+    return evaluation(at_last=deed)
+
+
+def as_it_is(net):
+    """Leave the net in the mode in which it is."""
+
+
+def flag(training):
+    """Set the mode of the outermost module alone."""
+    return lambda net: setattr(net, "training", training)
+
+
+def with_another_optimizer(net, train_iter, valid_iter, optimizer, num_epochs):
+    own = torch.optim.SGD(net.parameters(), optimizer.param_groups[0]["lr"])
+    return evaluate(net, train_iter, valid_iter, own, num_epochs)
+
+
+right("bugs.evaluate")(evaluation(off=as_it_is, measured=lambda net: copy.deepcopy(net).eval()))
+right("bugs.evaluate")(
+    evaluation(
+        on=lambda net: net.train().requires_grad_(True),
+        off=lambda net: net.eval().requires_grad_(False),
+        at_last=lambda net, _: net.requires_grad_(True),
+        gradients=True,
     )
 )
+wrong(
+    "bugs.evaluate", "measured with dropout on", evaluation(off=as_it_is),
+    evaluation(off=flag(False)), evaluation(on=flag(True), off=flag(False)),
+)  # fmt: skip
+wrong(
+    "bugs.evaluate", "trained with dropout off", evaluation(on=flag(True)),
+    lambda net, *run: evaluate(net.train(), *run, on=as_it_is),
+)  # fmt: skip
+wrong("bugs.evaluate", "gradients while measuring", evaluation(gradients=True))
+wrong("bugs.evaluate", "trained differently", with_another_optimizer, evaluation(clear="after"))
+wrong(
+    "bugs.evaluate", "more changed than the weights",
+    at_last(lambda net, _: net.requires_grad_(False)),
+    at_last(lambda _, optimizer: optimizer.param_groups[0].update(lr=0.0)),
+)  # fmt: skip
+wrong("bugs.evaluate", "a seed is set", at_last(lambda *_: torch.manual_seed(0)))
+wrong(
+    "bugs.evaluate", "setting of torch not restored",
+    at_last(lambda *_: torch.set_grad_enabled(False)),
+)  # fmt: skip
+wrong("bugs.evaluate", "not one accuracy for each epoch", lambda *run: evaluate(*run)[-1])
+wrong("bugs.evaluate", "never measured", lambda net, data, _, *run: evaluate(net, data, data, *run))
 
 
 # bugs.penalty -------------------------------------------------------------------------------------
@@ -139,17 +178,28 @@ def penalty_flat(groups):
     return everything @ everything / 2
 
 
-for diagnosis, part in {
-    "no gradient": lambda w: (w**2).sum().item(),
-    "wrong value": lambda w: w.abs().sum(),
-    "input changed in place": lambda w: w.data.pow_(2).sum(),
-}.items():
-    wrong("bugs.penalty", diagnosis)(lambda groups, part=part: weighted(groups, part))
-wrong("bugs.penalty", "wrong value")(lambda groups: weighted(groups[:1], lambda w: (w**2).sum()))
-# Half of the gradient:
-wrong("bugs.penalty", "wrong value")(
-    lambda groups: weighted(groups, lambda w: (w * w.detach()).sum())
+# The gradient is what is asked for:
+right("bugs.penalty")(lambda groups: weighted(groups, lambda w: 2 * (w.detach() * w).sum()))
+for diagnosis, of in [
+    ("no gradient", lambda w: (w**2).sum().item()),
+    ("not a finite number", lambda w: (w**2).sum().sqrt() ** 2),
+    ("halved twice", lambda w: (w * w.detach()).sum()),
+    ("wrong value", lambda w: w.abs().sum()),
+    ("input changed in place", lambda w: w.data.pow_(2).sum()),
+    ("parameters changed", lambda w: (w.requires_grad_() ** 2).sum()),
+]:
+    wrong("bugs.penalty", diagnosis)(lambda groups, of=of: weighted(groups, of))
+wrong("bugs.penalty", "wrong value", lambda groups: penalty_flat(groups[:1]))
+wrong(
+    "bugs.penalty", "input changed in place", lambda g: penalty_flat(g) + g[0].pop("weight_decay")
 )
+
+
+@wrong("bugs.penalty", "parameters changed")
+def penalty_backward(groups):
+    value = penalty_flat(groups)
+    value.backward(retain_graph=True)
+    return value
 
 
 # bugs.init ----------------------------------------------------------------------------------------
@@ -192,6 +242,40 @@ def init_biases_only(net):
     for layer in linears(net):
         nn.init.zeros_(layer.bias)
     return net
+
+
+def init_but_one(k):
+    """Keep the weights with which PyTorch makes one of the layers."""
+
+    def init(net):
+        kept = linears(net)[k].weight.detach().clone()
+        init_kaiming(net)
+        linears(net)[k].weight.data = kept
+        return net
+
+    return init
+
+
+def init_of_a_generator(net):
+    start = torch.Generator().manual_seed(0)
+    for layer in linears(init_kaiming(net)):
+        layer.weight.data.normal_(std=(2 / layer.in_features) ** 0.5, generator=start)
+    return net
+
+
+@right("bugs.init")
+def init_entry_by_entry(net):
+    for layer in linears(init_kaiming(net)):
+        for row in layer.weight.data:
+            for i in range(len(row)):
+                row[i] = random.gauss(0, (2 / len(row)) ** 0.5)
+    return net
+
+
+wrong("bugs.init", "the signal fades", init_but_one(0), init_but_one(-1))
+wrong("bugs.init", "the same start every time", init_of_a_generator)
+wrong("bugs.init", "a seed is set", lambda net: (torch.manual_seed(0), init_kaiming(net))[1])
+wrong("bugs.init", "mode changed", lambda net: init_kaiming(net).train())
 
 
 @wrong("bugs.init", "all units alike")
@@ -288,9 +372,19 @@ def start_without_no_grad(params, net):
     return net
 
 
-wrong("bugs.same_start", "parameters do not learn")(
-    lambda params, net: start_by_state(params, net.requires_grad_(False))
+def starting(deed):
+    """The right answer, and then something is done to the matrices and the net."""
+    return lambda params, net: (start_by_state(params, net), deed(params, net))[0]
+
+
+wrong(
+    "bugs.same_start", "parameters do not learn", starting(lambda _, net: net.requires_grad_(False))
 )
+wrong("bugs.same_start", "mode changed", starting(lambda _, net: net.eval()))
+wrong(
+    "bugs.same_start", "`params` changed", starting(lambda params, _: params.pop()),
+    starting(lambda params, _: [p.requires_grad_(False) for p in params]),
+)  # fmt: skip
 
 
 # bugs.fair_comparison -----------------------------------------------------------------------------
@@ -330,28 +424,35 @@ def compare_copies_of_the_used(settings, seeds, make_net, fit):
     return results
 
 
-@wrong("bugs.fair_comparison", "not one result for each seed")
-def compare_means(settings, seeds, make_net, fit):
-    results = compare_helper(settings, seeds, make_net, fit)
-    return {setting: sum(values) / len(values) for setting, values in results.items()}
+def changed(of):
+    """The right answer, with what `of` makes of the results of a setting."""
+    return lambda *given: {s: of(values) for s, values in compare_helper(*given).items()}
 
 
-@wrong("bugs.fair_comparison", "results of another setting")
-def compare_first_setting_always(settings, seeds, make_net, fit):
-    results = compare_helper(settings, seeds, make_net, fit)
-    return {setting: results[settings[0]] for setting in settings}
+@wrong("bugs.fair_comparison", "goes on from used weights")
+def compare_trains_twice(settings, seeds, make_net, fit):
+    return compare_helper(settings, seeds, make_net, lambda *run: (fit(*run), fit(*run))[1])
 
 
-wrong("bugs.fair_comparison", "not one entry for each setting")(
-    lambda settings, seeds, make_net, fit: list(
-        compare_helper(settings, seeds, make_net, fit).values()
-    )
-)
-wrong("bugs.fair_comparison", "starts differ")(
-    lambda settings, seeds, make_net, fit: {
-        s: [fit(make_net(), s) for _ in seeds] for s in settings
-    }
-)
+for diagnosis, of in [
+    ("not one result for each seed", sum),
+    ("results in another order", sorted),
+    ("results in another order", lambda values: values[::-1]),
+    ("results in another order", lambda values: values[:1] * len(values)),
+]:
+    wrong("bugs.fair_comparison", diagnosis, changed(of))
+wrong(
+    "bugs.fair_comparison", "results of another setting",
+    lambda settings, *run: dict.fromkeys(settings, compare_helper(settings, *run)[settings[0]]),
+)  # fmt: skip
+wrong(
+    "bugs.fair_comparison", "not one entry for each setting",
+    lambda *run: [*compare_helper(*run).values()],
+)  # fmt: skip
+wrong(
+    "bugs.fair_comparison", "starts differ",
+    lambda settings, seeds, make, fit: {s: [fit(make(), s) for _ in seeds] for s in settings},
+)  # fmt: skip
 
 
 # bugs.choose --------------------------------------------------------------------------------------
@@ -382,12 +483,6 @@ def choose_tests_all(settings, validate, test):
 
 
 @wrong("bugs.choose", "another one is better")
-def choose_in_whole_percent(settings, validate, test):
-    best = max(settings, key=lambda setting: round(validate(setting), 2))
-    return best, test(best)
-
-
-@wrong("bugs.choose", "another one is better")
 def choose_overlooks_zero(settings, validate, test):
     best = highest = None
     for setting in settings:
@@ -397,9 +492,23 @@ def choose_overlooks_zero(settings, validate, test):
     return best, test(best)
 
 
-wrong("bugs.choose", "not a pair")(
-    lambda settings, validate, test: test(max(settings, key=validate))
-)
-wrong("bugs.choose", "not a setting")(
-    lambda settings, validate, test: choose_sorted(settings, validate, test)[::-1]
-)
+def choosing(pick):
+    """An answer that picks by the settings and `validate`."""
+
+    def choose(settings, validate, test):
+        best = pick(settings, validate)
+        return best, test(best)
+
+    return choose
+
+
+wrong(
+    "bugs.choose", "another one is better", choosing(lambda settings, _: settings[0]),
+    choosing(lambda settings, _: max(settings)),
+    choosing(lambda settings, validate: max(settings, key=lambda s: round(validate(s), 6))),
+)  # fmt: skip
+wrong("bugs.choose", "not a pair", lambda *given: choose_sorted(*given)[1])
+wrong(
+    "bugs.choose", "not a setting", lambda *given: choose_sorted(*given)[::-1],
+    lambda settings, *given: (settings.index(choose_sorted(settings, *given)[0]), 0.5),
+)  # fmt: skip

@@ -1,6 +1,7 @@
 """Answers to the exercises on weight decay."""
 
 import itertools
+import math
 
 import torch
 from torch import nn
@@ -23,13 +24,20 @@ def penalty_by_loop(w):
 
 
 wrong("weight_decay.penalty", "no gradient")(lambda w: (w**2).sum().item() / 2)
-wrong("weight_decay.penalty", "not one number")(
-    lambda w: torch.atleast_1d(w**2 / 2).expand(2, *w.shape)
-)
+wrong("weight_decay.penalty", "not one number")(lambda w: torch.stack([w**2, w**2]) / 2)
 wrong("weight_decay.penalty", "wrong value")(lambda w: (w * w.detach()).sum() / 2)
+
+
+@wrong("weight_decay.penalty", "backward called inside")
+def penalty_backward(w):
+    value = (w**2).sum() / 2
+    value.backward(retain_graph=True)
+    return value
+
+
 wrong("weight_decay.penalty", "no slope at zero")(lambda w: (w**2).sum().sqrt() ** 2 / 2)
 wrong("weight_decay.penalty", "no gradient")(
-    lambda w: (w.detach().clone().requires_grad_() ** 2).sum() / 2
+    lambda w: (w.clone().detach().requires_grad_() ** 2).sum() / 2
 )
 
 
@@ -61,26 +69,65 @@ def objective_by_log_softmax(net, X, y, lam):
     return loss + lam / 2 * (weights @ weights)
 
 
-@wrong("weight_decay.objective", "bias decayed too")
-def objective_by_name(net, X, y, lam):
-    weights = [p for name, p in net.named_parameters() if "bias" not in name]
-    return F.cross_entropy(net(X), y) + lam * half_squares(weights)
+def selected(choose):
+    return lambda net: [p for name, p in net.named_parameters() if choose(name, p)]
 
 
-@wrong("weight_decay.objective", "a layer is left out")
-def objective_only_direct_children(net, X, y, lam):
-    weights = [layer.weight for layer in net if isinstance(layer, nn.Linear)]
-    return F.cross_entropy(net(X), y) + lam * half_squares(weights)
+def twice_if_shared(net):
+    return [p for m in net.modules() for p in m.parameters(recurse=False) if p.ndim > 1]
 
 
-wrong("weight_decay.objective", "no gradient")(
-    lambda net, X, y, lam: F.cross_entropy(net(X), y) + lam * half_squares(weights_of(net)).item()
-)
+CHOICES = [  # what an answer may take for the weights
+    ("bias decayed too", selected(lambda name, p: "bias" not in name)),
+    ("bias decayed too", selected(lambda name, p: p.ndim != 1)),
+    ("a layer is left out", selected(lambda name, p: p.ndim in (2, 4))),
+    ("a layer is left out", selected(lambda name, p: p.ndim > 1 and name != "0.weight")),
+    ("counted more than once", twice_if_shared),
+    ("counted more than once", lambda net: [p for m in net.modules() for p in m.parameters()]),
+]
 
 
-@wrong("weight_decay.objective", "backward called inside")
-def objective_backward(net, X, y, lam):
-    value = F.cross_entropy(net(X), y) + lam * half_squares(weights_of(net))
+def objective(net, X, y, lam, weights=weights_of, penalty=half_squares):
+    return F.cross_entropy(net(X), y) + lam * penalty(weights(net))
+
+
+def doing(answer, deed):
+    """The answer, and something is done to its first argument besides."""
+
+    def wrong(*given):
+        value = answer(*given)
+        deed(given[0])
+        return value
+
+    return wrong
+
+
+for diagnosis, weights in CHOICES:
+    wrong("weight_decay.objective", diagnosis)(lambda *given, w=weights: objective(*given, w))
+for diagnosis, penalty in [
+    ("no gradient", lambda weights: half_squares(weights).item()),
+    ("not a finite number", lambda weights: sum((w**2).sum().sqrt() ** 2 for w in weights) / 2),
+    (
+        "frozen weights left out",
+        lambda weights: half_squares(w for w in weights if w.requires_grad),
+    ),
+]:
+    wrong("weight_decay.objective", diagnosis)(
+        lambda *given, f=penalty: objective(*given, penalty=f)
+    )
+wrong("weight_decay.objective", "mode changed", lambda net, *given: objective(net.eval(), *given))
+for diagnosis, deed in [
+    ("mode not restored", nn.Module.train),
+    ("network changed", nn.Module.zero_grad),
+    ("network changed", lambda net: net.requires_grad_(True)),
+    ("a seed is set", lambda net: torch.manual_seed(0)),
+]:
+    wrong("weight_decay.objective", diagnosis, doing(objective, deed))
+
+
+@wrong("weight_decay.objective", "network changed")
+def objective_backward(*given):
+    value = objective(*given)
     value.backward(retain_graph=True)
     return value
 
@@ -88,21 +135,17 @@ def objective_backward(net, X, y, lam):
 @wrong("weight_decay.objective", "wrong value")
 def objective_counts_bias_data(net, X, y, lam):
     biases = [p.data for p in net.parameters() if p.ndim < 2]
-    return F.cross_entropy(net(X), y) + lam * half_squares([*weights_of(net), *biases, *biases])
+    return objective(net, X, y, lam) + lam * half_squares(biases)
 
 
 # weight_decay.update ------------------------------------------------------------------------------
 
 
 right("weight_decay.update")(lambda w, grad, lr, lam: w - lr * (grad + lam * w))
-wrong("weight_decay.update", "wrong shape")(
-    lambda w, grad, lr, lam: (w - lr * (grad + lam * w)).norm()
-)
-wrong("weight_decay.update", "wrong value")(
-    lambda w, grad, lr, lam: w - lr * (grad + lam / 2 * w**2)
-)
+wrong("weight_decay.update", "wrong shape")(lambda w, g, lr, lam: (w - lr * (g + lam * w)).norm())
+wrong("weight_decay.update", "wrong value")(lambda w, g, lr, lam: w - lr * (g + lam / 2 * w**2))
 wrong("weight_decay.update", "not a finite number")(
-    lambda w, grad, lr, lam: w - lr * lam * (grad / lam + w)
+    lambda w, g, lr, lam: w - lr * lam * (g / lam + w)
 )
 
 
@@ -113,8 +156,8 @@ def biases_of(net):
     return [p for p in net.parameters() if p.ndim < 2]
 
 
-def sgd_of_groups(weights, others, lr, lam, **options):
-    groups = [{"params": weights, "weight_decay": lam}, {"params": others}]
+def sgd(net, lr, lam, weights=weights_of, others=biases_of, **options):
+    groups = [{"params": weights(net), "weight_decay": lam}, {"params": others(net)}]
     return torch.optim.SGD(groups, lr=lr, **options)
 
 
@@ -137,76 +180,54 @@ def optimizer_default_decay(net, lr, lam):
 
 @wrong("weight_decay.optimizer", "bias decayed too")
 def optimizer_by_name(net, lr, lam):
-    named = dict(net.named_parameters())
-    weights = [p for name, p in named.items() if name.endswith("weight")]
-    others = [p for name, p in named.items() if not name.endswith("weight")]
-    return sgd_of_groups(weights, others, lr, lam)
+    weights = selected(lambda name, p: name.endswith("weight"))
+    return sgd(net, lr, lam, weights, selected(lambda name, p: not name.endswith("weight")))
 
 
-@wrong("weight_decay.optimizer", "bias decayed too")
-def optimizer_groups_inherit(net, lr, lam):
-    return sgd_of_groups(weights_of(net), biases_of(net), lr, lam, weight_decay=lam)
+def groups(*of, **options):
+    return lambda *given: sgd(*given, *of, **options)
 
 
-@wrong("weight_decay.optimizer", "a parameter is missing")
-def optimizer_direct_layers(net, lr, lam):
-    layers = [layer for layer in net if hasattr(layer, "weight")]
-    groups = [{"params": [layer.weight], "weight_decay": lam} for layer in layers]
-    return torch.optim.SGD(groups + [{"params": [layer.bias for layer in layers]}], lr=lr)
-
-
-@wrong("weight_decay.optimizer", "a parameter is missing")
-def optimizer_of_what_learns_now(net, lr, lam):
-    groups = [
-        {"params": [p], "weight_decay": lam if p.ndim > 1 else 0.0}
-        for p in net.parameters()
-        if p.requires_grad
-    ]
-    return torch.optim.SGD(groups, lr=lr)
-
-
-@wrong("weight_decay.optimizer", "a parameter is missing")
-def optimizer_of_vectors_and_matrices(net, lr, lam):
-    vectors = [p for p in net.parameters() if p.ndim == 1]
-    return sgd_of_groups(weights_of(net), vectors, lr, lam)
-
-
-@wrong("weight_decay.optimizer", "a parameter twice")
-def optimizer_visits_nested_modules(net, lr, lam):
-    parameters = [p for module in net.modules() for p in module.parameters()]
-    weights = [p for p in parameters if p.ndim > 1]
-    others = [p for p in parameters if p.ndim < 2]
-    return sgd_of_groups(weights, others, lr, lam)
-
-
-wrong("weight_decay.optimizer", "raises an exception")(
-    lambda net, lr, lam: sgd_of_groups(weights_of(net), net.parameters(), lr, lam)
+wrong(
+    "weight_decay.optimizer", "bias decayed too", lambda *given: sgd(*given, weight_decay=given[2])
 )
-wrong("weight_decay.optimizer", "wrong value")(
-    lambda net, lr, lam: sgd_of_groups(weights_of(net), biases_of(net), lr, lam, momentum=0.9)
-)
-wrong("weight_decay.optimizer", "wrong value")(
-    lambda net, lr, lam: sgd_of_groups(weights_of(net), biases_of(net), lr, lam / 2)
-)
+for diagnosis, answer in [
+    ("a parameter is missing", groups(selected(lambda name, p: p.ndim == 2))),
+    ("a parameter is missing", groups(weights_of, selected(lambda name, p: p.ndim == 1))),
+    ("a parameter is missing", groups(selected(lambda _, p: p.ndim > 1 and p.requires_grad))),
+    ("a parameter twice", groups(twice_if_shared)),
+    ("raises an exception", groups(weights_of, nn.Module.parameters)),
+    ("wrong value", groups(maximize=True)),
+    ("network changed", doing(sgd, lambda net: net.requires_grad_(True))),
+    ("mode not restored", doing(sgd, nn.Module.eval)),
+    ("a seed is set", doing(sgd, lambda net: torch.manual_seed(0))),
+]:
+    wrong("weight_decay.optimizer", diagnosis, answer)
 
 
 # weight_decay.fix_loop ----------------------------------------------------------------------------
 
 
-def epoch(net, train_iter, loss, optimizer, lam, penalty=half_squares, clear=True):
-    """Train an epoch in whatever mode the net is."""
+def epoch(net, train_iter, loss, optimizer, lam, weights=weights_of, times=1, **also):
+    """Train an epoch in whatever mode the net is; do something else before and after each step."""
     total = count = 0
     for X, y in train_iter:
-        if clear:
+        for _ in range(times):
             optimizer.zero_grad()
-        value = loss(net(X), y)
-        (value + lam * penalty(weights_of(net))).backward()
-        optimizer.step()
+            value = loss(net(X), y)
+            (value + lam * half_squares(weights(net))).backward()
+            also.get("before", as_it_is)(net)
+            optimizer.step()
+        also.get("after", as_it_is)(net, optimizer)
         total, count = total + value.item() * len(y), count + len(y)
     return total / count
 
 
-@right("weight_decay.fix_loop")
+def as_it_is(*_):
+    """Do nothing."""
+
+
+@wrong("weight_decay.fix_loop", "old gradients used")
 def loop_clears_after_the_step(net, train_iter, loss, optimizer, lam):
     net.train()
     total, count = torch.zeros(()), 0
@@ -220,19 +241,28 @@ def loop_clears_after_the_step(net, train_iter, loss, optimizer, lam):
 
 
 @right("weight_decay.fix_loop")
-def loop_adds_to_the_gradient(net, train_iter, loss, optimizer, lam):
+def loop_with_a_closure(net, train_iter, loss, optimizer, lam):
     net.train()
-    total = count = 0
+    losses = []
     for X, y in train_iter:
-        net.zero_grad()
-        batch_loss = loss(net(X), y)
-        batch_loss.backward()
+
+        def objective_of_a_batch(X=X, y=y):
+            optimizer.zero_grad()
+            batch_loss = loss(net(X), y)
+            losses.extend([batch_loss.item()] * len(y))
+            (batch_loss + lam * half_squares(weights_of(net))).backward()
+
+        optimizer.step(objective_of_a_batch)
+    return sum(losses) / len(losses)
+
+
+@right("weight_decay.fix_loop")
+def loop_adds_to_the_gradient(net, train_iter, loss, optimizer, lam):
+    def add(net):
         for w in weights_of(net):
             w.grad += lam * w.detach()
-        optimizer.step()
-        total += batch_loss.item() * len(X)
-        count += len(X)
-    return total / count
+
+    return epoch(net.train(), train_iter, loss, optimizer, 0.0, before=add)
 
 
 @wrong("weight_decay.fix_loop", "not in train mode")
@@ -248,36 +278,43 @@ def loop_as_given(net, train_iter, loss, optimizer, lam):
     return total / len(train_iter)
 
 
+wrong("weight_decay.fix_loop", "gradients pile up")(
+    lambda net, *given: loop_as_given(net.train(), *given)
+)
+
+
 @wrong("weight_decay.fix_loop", "not in train mode")
-def loop_sets_the_flag(net, *args):
+def loop_sets_the_flag(net, *given):
     net.training = True
-    return epoch(net, *args)
+    return epoch(net, *given)
 
 
-@wrong("weight_decay.fix_loop", "not in train mode")
-def loop_trusts_the_flag(net, *args):
-    if not net.training:
-        net.train()
-    return epoch(net, *args)
+def own_step(net, optimizer):
+    with torch.no_grad():
+        for w in weights_of(net):
+            w *= 0.9
 
 
-@wrong("weight_decay.fix_loop", "gradients pile up")
-def loop_clears_once(net, train_iter, loss, optimizer, lam):
-    net.train()
-    optimizer.zero_grad()
-    return epoch(net, train_iter, loss, optimizer, lam, clear=False)
+def own_optimizer(net, train_iter, loss, optimizer, lam):
+    return epoch(net.train(), train_iter, loss, torch.optim.SGD(net.parameters(), lr=0.1), lam)
 
 
-wrong("weight_decay.fix_loop", "no penalty")(
-    lambda net, *args: epoch(
-        net.train(), *args, penalty=lambda weights: half_squares(weights).item()
-    )
-)
+def trained(**options):
+    return lambda net, *given: epoch(net.train(), *given, **options)
 
 
-wrong("weight_decay.fix_loop", "mean instead of sum")(
-    lambda net, *args: loop_as_given(net.train(), *args)
-)
+for diagnosis, weights in CHOICES:
+    wrong("weight_decay.fix_loop", diagnosis, trained(weights=weights))
+for diagnosis, answer in [
+    ("evaluation mode in between", trained(after=lambda net, _: net.eval())),
+    ("not one step for each batch", trained(times=2)),
+    ("not one step for each batch", own_optimizer),
+    ("more than the optimizer's step", trained(after=own_step)),
+    ("more than the optimizer's step", trained(after=lambda _, optimizer: optimizer.state.clear())),
+    ("wrong value", trained(before=lambda net: nn.utils.clip_grad_norm_(net.parameters(), 0.1))),
+    ("a seed is set", doing(trained(), lambda net: torch.manual_seed(0))),
+]:
+    wrong("weight_decay.fix_loop", diagnosis, answer)
 
 
 # weight_decay.interval ----------------------------------------------------------------------------
@@ -303,26 +340,17 @@ def interval_row_by_row(accuracy, t):
 
 
 wrong("weight_decay.interval", "wrong shape")(
-    lambda accuracy, t: (accuracy.mean(0), t * accuracy.std(0) / accuracy.shape[0] ** 0.5)
+    lambda a, t: (a.mean(0), t * a.std(0) / len(a) ** 0.5)
 )
-wrong("weight_decay.interval", "not two values")(
-    lambda accuracy, t: t * accuracy.std(1) / accuracy.shape[1] ** 0.5
-)
-wrong("weight_decay.interval", "wrong value")(
-    lambda accuracy, t: (accuracy.mean(1), 1.96 * accuracy.std(1) / accuracy.shape[1] ** 0.5)
-)
-wrong("weight_decay.interval", "wrong value")(
-    lambda accuracy, t: (accuracy.mean(1), (accuracy.amax(1) - accuracy.amin(1)) / 2)
-)
+wrong("weight_decay.interval", "not two values")(lambda a, t: t * a.std(1) / a.shape[1] ** 0.5)
+wrong("weight_decay.interval", "wrong value")(lambda a, t: (a.mean(1), (a.amax(1) - a.amin(1)) / 2))
 
 
 # weight_decay.choose_lambda -----------------------------------------------------------------------
 
 
 right("weight_decay.choose_lambda")(
-    lambda lams, valid_accuracy: max(
-        (row.mean().item(), lam) for lam, row in zip(lams, valid_accuracy, strict=True)
-    )[1]
+    lambda lams, accuracy: max(zip(accuracy.mean(1).tolist(), lams, strict=True))[1]
 )
 
 
@@ -341,13 +369,19 @@ def choose_by_mask(lams, valid_accuracy):
     return torch.tensor(lams, dtype=torch.float64)[mean == mean.max()].max()
 
 
+wrong("weight_decay.choose_lambda", "wrong value")(lambda lams, a: lams[a[:, 0].argmax()])
+wrong("weight_decay.choose_lambda", "wrong value")(lambda lams, a: lams[-1])
 wrong("weight_decay.choose_lambda", "wrong value")(
-    lambda lams, valid_accuracy: lams[valid_accuracy[:, 0].argmax()]
+    lambda lams, a: lams[a.median(1).values.argmax()]
 )
-wrong("weight_decay.choose_lambda", "wrong value")(lambda lams, valid_accuracy: lams[-1])
-wrong("weight_decay.choose_lambda", "wrong value")(
-    lambda lams, valid_accuracy: lams[valid_accuracy.median(1).values.argmax()]
-)
+
+
+@wrong("weight_decay.choose_lambda", "not an exact tie")
+def choose_if_close(lams, accuracy):
+    mean = accuracy.mean(1)
+    return max(
+        lam for lam, value in zip(lams, mean, strict=True) if torch.isclose(value, mean.max())
+    )
 
 
 # weight_decay.l1_step -----------------------------------------------------------------------------
@@ -360,13 +394,13 @@ def l1_by_comparison(w, grad, lr, lam):
 
 
 wrong("weight_decay.l1_step", "not a finite number")(
-    lambda w, grad, lr, lam: w - lr * (grad + lam * w / w.abs())
+    lambda w, g, lr, lam: w - lr * (g + lam * w / w.abs())
 )
 wrong("weight_decay.l1_step", "wrong value")(
-    lambda w, grad, lr, lam: w - lr * (grad + lam * w.abs().sum())
+    lambda w, g, lr, lam: w - lr * (g + lam * w.abs().sum())
 )
 wrong("weight_decay.l1_step", "wrong value")(
-    lambda w, grad, lr, lam: w - lr * (grad + lam / 2 * w.sign())
+    lambda w, g, lr, lam: w - lr * (g + lam * (1e3 * w).tanh())
 )
 
 
@@ -386,7 +420,7 @@ def soft_by_where(w, t):
 wrong("weight_decay.soft_threshold", "wrong value")(lambda w, t: (1 - t) * w)
 wrong("weight_decay.soft_threshold", "wrong value")(lambda w, t: w.sign() * (w.abs() - t).abs())
 wrong("weight_decay.soft_threshold", "not a finite number")(
-    lambda w, t: w * torch.relu(1 - t / w.abs())
+    lambda w, t: w * F.relu(1 - t / w.abs())
 )
 
 
@@ -421,9 +455,20 @@ def stop_by_records(valid_loss, patience):
             return [best, min(best + patience, len(valid_loss))]
 
 
-wrong("weight_decay.early_stopping", "not two values")(
-    lambda valid_loss, patience: stop_by_records(valid_loss, patience)[0]
-)
+wrong("weight_decay.early_stopping", "not two values")(lambda *given: stop_by_records(*given)[0])
+
+
+@wrong("weight_decay.early_stopping", "a small gain does not count")
+def stop_if_not_close(valid_loss, patience):
+    best = stop = 1
+    for stop, loss in enumerate(valid_loss, start=1):
+        if loss < valid_loss[best - 1] and not math.isclose(
+            loss, valid_loss[best - 1], rel_tol=1e-5
+        ):
+            best = stop
+        if stop - best >= patience:
+            break
+    return best, stop
 
 
 # weight_decay.lambda_of_prior ---------------------------------------------------------------------
@@ -446,6 +491,4 @@ def prior_by_precisions(noise_std, prior_std, num_examples):
     return prior_precision / precision / num_examples
 
 
-wrong("weight_decay.lambda_of_prior", "wrong value")(
-    lambda noise_std, prior_std, num_examples: noise_std**2 / (num_examples * prior_std)
-)
+wrong("weight_decay.lambda_of_prior", "wrong value")(lambda noise, prior, n: noise**2 / (n * prior))
