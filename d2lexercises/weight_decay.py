@@ -230,6 +230,8 @@ def _expect_pulls(cases: list) -> None:
         raise mistake.wrong("")
     counts = _counts(cases) or ()
     for name, p, times in counts:
+        expect(p.ndim > 1 or times != 1, *_BIAS, name=name)
+    for name, p, times in counts:
         expect(p.ndim < 2 or times or not p.any(), *_LEFT_OUT, name=name)
     for name, _, times in counts:
         expect(times < 2, "counted more than once", "重复计算",
@@ -237,8 +239,6 @@ def _expect_pulls(cases: list) -> None:
                "those of nested modules and those that two layers share.",
                "你的惩罚项把 `{name}` 算了 {times} 次。`net.parameters()` 已经包含嵌套模块的参数，"
                "两层共用的参数也只给出一次。", name=name, times=times)
-    for name, p, times in counts:
-        expect(p.ndim > 1 or not times, *_BIAS, name=name)
 
 
 # What is minimized --------------------------------------------------------------------------------
