@@ -340,12 +340,12 @@ wrong(
     init_by(lambda weight, std: weight.mul_(6**0.5)),
     init_by(lambda weight, std: nn.init.trunc_normal_(weight, 0, std, -2 * std, 2 * std)),
     init_by(lambda weight, std: nn.init.orthogonal_(weight, 2**0.5)),
-    init_by(lambda weight, std: nn.init.xavier_uniform_(weight, 2**0.5)),
 )  # fmt: skip
 wrong(
     "bugs.init", "the signal grows", init_by(as_after_tanh), init_by(as_if(0.5 - 0.5 / math.pi)),
     init_by(as_if((2 * math.pi) ** -0.5)),
     init_by(lambda weight, std: weight.uniform_(0, std * 3**0.5)),
+    init_by(lambda weight, std: nn.init.xavier_uniform_(weight, 2**0.5)),
 )  # fmt: skip
 wrong("bugs.init", "dtype changed", lambda net: init_kaiming(net.double()))
 wrong("bugs.init", "the same start every time", init_of_a_generator)
