@@ -386,11 +386,10 @@ def choose_by_mask(lams, valid_accuracy):
     return torch.tensor(lams, dtype=torch.float64)[mean == mean.max()].max()
 
 
-wrong("weight_decay.choose_lambda", "wrong value")(lambda lams, a: lams[a[:, 0].argmax()])
-wrong("weight_decay.choose_lambda", "wrong value")(lambda lams, a: lams[-1])
-wrong("weight_decay.choose_lambda", "wrong value")(
-    lambda lams, a: lams[a.median(1).values.argmax()]
-)
+wrong(
+    "weight_decay.choose_lambda", "wrong value", lambda lams, a: lams[a[:, 0].argmax()],
+    lambda lams, a: lams[-1], lambda lams, a: lams[a.median(1).values.argmax()],
+)  # fmt: skip
 
 
 @wrong("weight_decay.choose_lambda", "not an exact tie")
@@ -413,12 +412,10 @@ def l1_by_comparison(w, grad, lr, lam):
 wrong("weight_decay.l1_step", "not a finite number")(
     lambda w, g, lr, lam: w - lr * (g + lam * w / w.abs())
 )
-wrong("weight_decay.l1_step", "wrong value")(
-    lambda w, g, lr, lam: w - lr * (g + lam * w.abs().sum())
-)
-wrong("weight_decay.l1_step", "wrong value")(
-    lambda w, g, lr, lam: w - lr * (g + lam * (1e3 * w).tanh())
-)
+wrong(
+    "weight_decay.l1_step", "wrong value", lambda w, g, lr, lam: w - lr * (g + lam * w.abs().sum()),
+    lambda w, g, lr, lam: w - lr * (g + lam * (1e3 * w).tanh()),
+)  # fmt: skip
 
 
 # weight_decay.soft_threshold ----------------------------------------------------------------------
