@@ -210,14 +210,14 @@ def _explained(cases: list) -> bool:
     return _pulls_like(_penalty, cases) or bool(_known(cases)) or _counts(cases) is not None
 
 def _counts(cases: list) -> list | None:
-    """Return (name, how often a penalty contains it), going by the pulls, of each parameter; None if nothing tells."""
+    """Return (name, parameter, how often a penalty contains it), going by the pulls; None if nothing tells."""
     counts = []
     for names, parameters, pulls, lam in cases:
         for name, p, pull in zip(names, parameters, pulls, strict=False):
             times = ((pull * p).sum() / ((lam * p * p).sum() or 1)).round()
             if not times >= 0 or not agree(pull, times * lam * p):
                 return None
-            counts.append((name, int(times)))
+            counts.append((name, p, int(times)))
     return counts
 
 def _expect_pulls(cases: list) -> None:
@@ -228,17 +228,17 @@ def _expect_pulls(cases: list) -> None:
     """
     for mistake in [] if _pulls_like(_penalty, cases) else _known(cases):
         raise mistake.wrong("")
-    for name, times in _counts(cases) or ():
+    counts = _counts(cases) or ()
+    for name, p, times in counts:
+        expect(p.ndim > 1 or times != 1, *_BIAS, name=name)
+    for name, p, times in counts:
+        expect(p.ndim < 2 or times or not p.any(), *_LEFT_OUT, name=name)
+    for name, _, times in counts:
         expect(times < 2, "counted more than once", "重复计算",
                "Your penalty contains `{name}` {times} times. `net.parameters()` gives each parameter once, also "
                "those of nested modules and those that two layers share.",
                "你的惩罚项把 `{name}` 算了 {times} 次。`net.parameters()` 已经包含嵌套模块的参数，"
                "两层共用的参数也只给出一次。", name=name, times=times)
-    if _pulls_like(_penalty, cases):
-        for names, parameters, pulls, _ in cases:
-            for name, p, pull in zip(names, parameters, pulls, strict=False):
-                expect(p.ndim > 1 or not _felt(pull), *_BIAS, name=name)
-                expect(p.ndim < 2 or _felt(pull) or not p.any(), *_LEFT_OUT, name=name)
 
 
 # What is minimized --------------------------------------------------------------------------------
@@ -535,48 +535,87 @@ def _loop_is_right(train_epoch):
     def smoothed(output, y):
         return cross_entropy(output, y, label_smoothing=0.2)
 
-    steps, reports, measured = [], [], []
-    for net in _nets():
-        net.requires_grad_(True)
+    steps, reports, measured, calls, nets = [], [], [], [], _nets_in_training()
+    for net in nets:
         batches, lam = [_batch(size) for size in (6, 6, 2)], _between(0.2, 0.6)
         optimizer = torch.optim.SGD(net.parameters(), _between(0.05, 0.2), momentum=0.5)
-        old = [torch.randn_like(p) for p in net.parameters()]
-        for p, gradient in zip(net.parameters(), old, strict=True):
-            p.grad = gradient.clone()
+        for name, p in net.named_parameters():
+            p.grad = torch.randn_like(p) if p.requires_grad and name != "spare" else None
         optimizer.step()  # an earlier epoch leaves gradients, and momentum
-        twins = copy.deepcopy((net, optimizer))
-        reported, seen = _watch(train_epoch, net, batches, smoothed, optimizer, lam)
+        twins, old = copy.deepcopy((net, optimizer)), _filled([p.grad for p in net.parameters()], net)
+        try:
+            reported, called, seen = _watch(train_epoch, net, batches, smoothed, optimizer, lam)
+        except (AttributeError, TypeError):  # loud, not wrong: `w.grad += …` where the loss leaves no gradient
+            if net is nets[-1]:
+                continue
+            raise
         rows, losses = zip(*_follow(seen, *twins, old, batches, smoothed, lam), strict=True)
         expect(all(map(agree, net.parameters(), twins[0].parameters()))
                and _fixed(net, optimizer) == _fixed(*twins), *_BESIDE)
         steps += rows
         reports.append(reported)
+        calls.append(called)
         measured.append(torch.tensor(losses, dtype=torch.float64).T)
     _expect_gradients(steps)
     expect_close(torch.tensor(reports), torch.stack([_mean_loss(*rows) for rows in measured]), "train_epoch(…)",
                  [replace(m, gives=torch.stack([m.gives(*rows) for rows in measured])) for m in _REPORTS])
+    expect(max(calls) == len(batches), "net called twice for a batch", "同一批量调用了两次网络",
+           "For {want} batches, the net was called {got} times. Each call draws other dropout masks, and moves BatchNorm's "
+           "statistics: take the loss that you report from the call that is differentiated.",
+           "共 {want} 个批量，却调用了 {got} 次网络。每次调用都会抽取不同的暂退掩码，也会更新 BatchNorm 的统计量："
+           "报告的损失应取自求导的那一次调用。", want=len(batches), got=max(calls))
+
+def _nets_in_training() -> list[nn.Sequential]:
+    """Return nets in evaluation mode, or with a part in it, a bias frozen; the last has a weight that no loss reaches."""
+    nets = [*_nets(), _random_net(nn.Linear(6, 3))]
+    nets[-1].register_parameter("spare", nn.Parameter(torch.randn(3, 2, dtype=torch.float64)))
+    for k, net in enumerate(nets):
+        net.requires_grad_(True)
+        net.train(k % 2 == 0)
+        [*net.modules()][-1].eval()
+    nets[0][-1].bias.requires_grad_(False)
+    return nets
 
 _BESIDE = ("more than the optimizer's step", "优化器之外的改动",
-           "The parameters, their `requires_grad` or the settings of the optimizer are not as `optimizer.step()` "
-           "leaves them: your code changes them besides.",
-           "参数、参数的 `requires_grad` 或优化器的设置与 `optimizer.step()` 留下的不同：你的代码另外改动了它们。")
+           "The parameters, their `requires_grad`, the hooks of the net or the settings of the optimizer are not as "
+           "`optimizer.step()` leaves them: your code changes them besides. What is frozen stays frozen.",
+           "参数、参数的 `requires_grad`、网络的钩子或优化器的设置与 `optimizer.step()` 留下的不同：你的代码另外改动了它们。"
+           "冻结的应保持冻结。")
 
 def _fixed(net: nn.Module, optimizer: torch.optim.Optimizer) -> list:
     """Return what no step changes."""
-    return [[p.requires_grad for p in net.parameters()], *({**group, "params": 0} for group in optimizer.param_groups)]
+    hooks = [len(kept) for part in net.modules() for key, kept in vars(part).items() if key.endswith("_hooks")]
+    groups = [{**group, "params": 0} for group in optimizer.param_groups]
+    return [[p.requires_grad for p in net.parameters()], hooks, groups]
 
-def _watch(train_epoch, net, batches, loss, optimizer, lam) -> tuple[float, list]:
-    """Return what an answer reports, and of each step the parameters before it and their gradients."""
-    modes, before, gradients, params = [], [], [], list(net.parameters())
+def _filled(gradients: Iterable, net: nn.Module) -> list[torch.Tensor]:
+    """Return copies of the gradients, zero where there is none."""
+    return [torch.zeros_like(p) if g is None else g.clone() for g, p in zip(gradients, net.parameters(), strict=True)]
+
+class _Loader:
+    """Batches that count how often somebody goes through them."""
+
+    def __init__(self, batches: list):
+        self.batches, self.passes = batches, 0
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __iter__(self):
+        self.passes += 1
+        return iter(self.batches)
+
+def _watch(train_epoch, net, batches, loss, optimizer, lam) -> tuple[float, int, list]:
+    """Return what an answer reports, its calls of the net, and of each step the parameters before it and gradients."""
+    modes, before, gradients, params, train_iter = [], [], [], list(net.parameters()), _Loader(batches)
     start = copy.deepcopy(params)
     hooks = [
-        net.register_forward_pre_hook(lambda net, _: modes.append(all(_modes(net)))),
+        net[0].register_forward_pre_hook(lambda *_: modes.append(all(_modes(net)))),  # of `net.forward(X)`, too
         optimizer.register_step_pre_hook(lambda *_: before.append(copy.deepcopy(params))),
-        optimizer.register_step_post_hook(lambda *_: gradients.append(
-            [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in params])),
+        optimizer.register_step_post_hook(lambda *_: gradients.append(copy.deepcopy([p.grad for p in params]))),
     ]
     with unchanged(train_iter=batches), _seed_kept():
-        reported = number(train_epoch(net, batches, loss, optimizer, lam), "train_epoch(…)")
+        reported = number(train_epoch(net, train_iter, loss, optimizer, lam), "train_epoch(…)")
     for hook in hooks:
         hook.remove()
     expect(not modes or any(modes), *_NOT_IN_TRAIN_MODE)
@@ -586,22 +625,33 @@ def _watch(train_epoch, net, batches, loss, optimizer, lam) -> tuple[float, list
            "For {want} batches, `optimizer.step()` should be called {want} times; it was called {got} times.",
            "有 {want} 个批量，就应调用 `optimizer.step()` {want} 次，实际调用了 {got} 次。",
            want=len(batches), got=len(gradients))
-    return reported, list(zip(before, gradients, strict=True))
+    expect(train_iter.passes == 1, "more than one pass", "遍历不止一次",
+           "Your code goes through `train_iter` {got} times. A generator is empty after the first, and a loader shuffles "
+           "anew: count the examples while you train.",
+           "你的代码遍历了 `train_iter` {got} 次。生成器遍历一次就空了，加载器则会重新打乱：请边训练边数样本。",
+           got=train_iter.passes)
+    return reported, len(modes), list(zip(before, gradients, strict=True))
 
 def _follow(seen, net, optimizer, old, batches, loss, lam):
     """Yield of each step a row for `_expect_gradients` and one for `_REPORTS`; twins of net and optimizer take it."""
     names, params = zip(*net.named_parameters(), strict=True)
+    learns = [p for p in params if p.requires_grad]
     net.train()
+
+    def slopes(value):
+        found = iter(torch.autograd.grad(value, learns, retain_graph=True, allow_unused=True))
+        return _filled([next(found) if p.requires_grad else None for p in params], net)
+
     for k, ((before, gradients), (X, y)) in enumerate(zip(seen, batches, strict=True)):
         expect(all(map(agree, params, before)), *_BESIDE)
         output, extra = net(X), float(_penalty(_weights(net), lam))
-        values = loss(output, y), cross_entropy(output, y)
-        right, other = (torch.autograd.grad(value, params, retain_graph=True) for value in values)
+        value, right, other = loss(output, y), slopes(loss(output, y)), slopes(cross_entropy(output, y))
         for p, gradient in zip(params, gradients, strict=True):
             p.grad = gradient
         optimizer.step()
-        yield (names, before, lam, k == 0, gradients, right, other, old), [values[0], extra, len(y), loss(net(X), y)]
-        old = gradients
+        found = _filled(gradients, net)
+        yield (names, before, lam, k == 0, found, right, other, old), [value, extra, len(y), loss(net(X), y)]
+        old = found
 
 def _expect_gradients(steps: list) -> None:
     """Raise `Wrong` unless each step of all runs found the gradient of loss plus penalty."""

@@ -1,6 +1,7 @@
 """Answers to the lab on the defects of the original notebook."""
 
 import copy
+import math
 import random
 
 import torch
@@ -126,28 +127,56 @@ def with_another_optimizer(net, train_iter, valid_iter, optimizer, num_epochs):
     return evaluate(net, train_iter, valid_iter, own, num_epochs)
 
 
+def train_if(net):
+    if not net.training:
+        net.train()
+
+
+def dropout_layers(change):
+    """Do something to each of them."""
+    return lambda net: [change(part) for part in net.modules() if isinstance(part, nn.Dropout)]
+
+
+def p_of(p):
+    return lambda net: (net.train(p > 0), dropout_layers(lambda part: setattr(part, "p", p))(net))
+
+
+def children_off(net):
+    for child in net.children():
+        child.eval()
+
+
 right("bugs.evaluate")(evaluation(off=as_it_is, measured=lambda net: copy.deepcopy(net).eval()))
-right("bugs.evaluate")(
-    evaluation(
-        on=lambda net: net.train().requires_grad_(True),
-        off=lambda net: net.eval().requires_grad_(False),
-        at_last=lambda net, _: net.requires_grad_(True),
-        gradients=True,
-    )
-)
+
+
+@right("bugs.evaluate")
+def evaluate_without_requires_grad(net, *run):
+    learns = [p for p in net.parameters() if p.requires_grad]
+
+    def learn(flag):
+        return lambda net, *_: [net.train(flag), *(p.requires_grad_(flag) for p in learns)]
+
+    on, off = learn(True), learn(False)
+    return evaluate(net, *run, on=on, off=off, gradients=True, at_last=on)
+
+
 wrong(
     "bugs.evaluate", "measured with dropout on", evaluation(off=as_it_is),
     evaluation(off=flag(False)), evaluation(on=flag(True), off=flag(False)),
+    evaluation(off=dropout_layers(nn.Module.eval)), evaluation(off=children_off),
 )  # fmt: skip
 wrong(
-    "bugs.evaluate", "trained with dropout off", evaluation(on=flag(True)),
+    "bugs.evaluate", "trained with dropout off", evaluation(on=flag(True)), evaluation(on=train_if),
     lambda net, *run: evaluate(net.train(), *run, on=as_it_is),
 )  # fmt: skip
 wrong("bugs.evaluate", "gradients while measuring", evaluation(gradients=True))
 wrong("bugs.evaluate", "trained differently", with_another_optimizer, evaluation(clear="after"))
 wrong(
     "bugs.evaluate", "more changed than the weights",
+    evaluation(on=lambda net: net.train().requires_grad_(True)),
+    evaluation(on=p_of(0.5), off=p_of(0.0)),
     at_last(lambda net, _: net.requires_grad_(False)),
+    at_last(lambda net, _: net.register_forward_hook(lambda *_: None)),
     at_last(lambda _, optimizer: optimizer.param_groups[0].update(lr=0.0)),
 )  # fmt: skip
 wrong("bugs.evaluate", "a seed is set", at_last(lambda *_: torch.manual_seed(0)))
@@ -155,8 +184,12 @@ wrong(
     "bugs.evaluate", "setting of torch not restored",
     at_last(lambda *_: torch.set_grad_enabled(False)),
 )  # fmt: skip
-wrong("bugs.evaluate", "not one accuracy for each epoch", lambda *run: evaluate(*run)[-1])
+wrong("bugs.evaluate", "wrong type returned", lambda *run: evaluate(*run)[-1])
 wrong("bugs.evaluate", "never measured", lambda net, data, _, *run: evaluate(net, data, data, *run))
+wrong(
+    "bugs.evaluate", "not one pass for each epoch",
+    lambda net, data, *run: evaluate(net, list(data), *run),
+)  # fmt: skip
 
 
 # bugs.penalty -------------------------------------------------------------------------------------
@@ -237,13 +270,6 @@ def init_uniform(net):
     return net
 
 
-@wrong("bugs.init", "the signal fades")
-def init_biases_only(net):
-    for layer in linears(net):
-        nn.init.zeros_(layer.bias)
-    return net
-
-
 def init_but_one(k):
     """Keep the weights with which PyTorch makes one of the layers."""
 
@@ -272,17 +298,62 @@ def init_entry_by_entry(net):
     return net
 
 
-wrong("bugs.init", "the signal fades", init_but_one(0), init_but_one(-1))
+def init_by(start):
+    """Start the weights of each layer by a function of them and of He's standard deviation."""
+
+    def init(net):
+        for layer in linears(net):
+            with torch.no_grad():
+                start(layer.weight, (2 / layer.in_features) ** 0.5)
+            nn.init.zeros_(layer.bias)
+        return net
+
+    return init
+
+
+def as_after_tanh(weight, std):
+    weight.normal_(std=5 / 3 / weight.shape[1] ** 0.5)
+
+
+def as_if(mean_square):
+    """Take something else for what a ReLU leaves of the mean square."""
+    return lambda weight, std: weight.normal_(std=std * (0.5 / mean_square) ** 0.5)
+
+
+@right("bugs.init")
+@torch.no_grad()
+def init_measured(net):
+    X = torch.randn(2000, linears(net)[0].in_features)
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            layer.bias.zero_()
+            layer.weight.normal_()
+            layer.weight /= layer(X).std()
+        X = layer(X)
+    return net
+
+
+right("bugs.init")(init_by(lambda weight, std: weight.bernoulli_().mul_(2).sub_(1).mul_(std)))
+wrong(
+    "bugs.init", "the signal fades", init_but_one(0), init_but_one(-1),
+    init_by(lambda weight, std: None),
+    init_by(lambda weight, std: weight.mul_(6**0.5)),
+    init_by(lambda weight, std: nn.init.trunc_normal_(weight, 0, std, -2 * std, 2 * std)),
+    init_by(lambda weight, std: nn.init.orthogonal_(weight, 2**0.5)),
+)  # fmt: skip
+wrong(
+    "bugs.init", "the signal grows", init_by(as_after_tanh), init_by(as_if(0.5 - 0.5 / math.pi)),
+    init_by(as_if((2 * math.pi) ** -0.5)),
+    init_by(lambda weight, std: weight.uniform_(0, std * 3**0.5)),
+    init_by(lambda weight, std: nn.init.xavier_uniform_(weight, 2**0.5)),
+)  # fmt: skip
+wrong("bugs.init", "dtype changed", lambda net: init_kaiming(net.double()))
 wrong("bugs.init", "the same start every time", init_of_a_generator)
 wrong("bugs.init", "a seed is set", lambda net: (torch.manual_seed(0), init_kaiming(net))[1])
 wrong("bugs.init", "mode changed", lambda net: init_kaiming(net).train())
 
 
-@wrong("bugs.init", "all units alike")
-def init_constant(net):
-    for layer in linears(net):
-        nn.init.constant_(layer.weight, (2 / layer.in_features) ** 0.5)
-    return net
+wrong("bugs.init", "all units alike", init_by(lambda weight, std: weight.fill_(std)))
 
 
 @wrong("bugs.init", "biases not zero")
@@ -448,11 +519,14 @@ wrong(
 wrong(
     "bugs.fair_comparison", "not one entry for each setting",
     lambda *run: [*compare_helper(*run).values()],
+    lambda *run: {str(setting): values for setting, values in compare_helper(*run).items()},
 )  # fmt: skip
 wrong(
     "bugs.fair_comparison", "starts differ",
     lambda settings, seeds, make, fit: {s: [fit(make(), s) for _ in seeds] for s in settings},
 )  # fmt: skip
+wrong("bugs.fair_comparison", "gradients off in `fit`", torch.no_grad()(compare_helper))
+wrong("bugs.fair_comparison", "results of another setting", changed(lambda v: [None, *v][: len(v)]))
 
 
 # bugs.choose --------------------------------------------------------------------------------------

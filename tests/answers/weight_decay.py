@@ -256,13 +256,24 @@ def loop_with_a_closure(net, train_iter, loss, optimizer, lam):
     return sum(losses) / len(losses)
 
 
-@right("weight_decay.fix_loop")
-def loop_adds_to_the_gradient(net, train_iter, loss, optimizer, lam):
-    def add(net):
-        for w in weights_of(net):
-            w.grad += lam * w.detach()
+def adding_to_gradients(of):
+    """Add λw to the gradients of `of(weights)`."""
 
-    return epoch(net.train(), train_iter, loss, optimizer, 0.0, before=add)
+    def loop(net, train_iter, loss, optimizer, lam):
+        def add(net):
+            for w in of(weights_of(net)):
+                w.grad += lam * w.detach()
+
+        return epoch(net.train(), train_iter, loss, optimizer, 0, lambda net: [], before=add)
+
+    return loop
+
+
+right("weight_decay.fix_loop")(adding_to_gradients(list))
+wrong(
+    "weight_decay.fix_loop", "a layer is left out",
+    adding_to_gradients(lambda weights: [w for w in weights if w.grad is not None]),
+)  # fmt: skip
 
 
 @wrong("weight_decay.fix_loop", "not in train mode")
@@ -305,12 +316,18 @@ def trained(**options):
 
 for diagnosis, weights in CHOICES:
     wrong("weight_decay.fix_loop", diagnosis, trained(weights=weights))
+wrong("weight_decay.fix_loop", "not one step for each batch", trained(times=2), own_optimizer)
+wrong(
+    "weight_decay.fix_loop", "more than the optimizer's step", trained(after=own_step),
+    trained(after=lambda _, optimizer: optimizer.state.clear()),
+    trained(after=lambda net, _: net.register_forward_hook(as_it_is)),
+    lambda net, *given: epoch(net.train().requires_grad_(True), *given),
+)  # fmt: skip
 for diagnosis, answer in [
+    ("not in train mode", lambda net, *given: epoch(net if net.training else net.train(), *given)),
     ("evaluation mode in between", trained(after=lambda net, _: net.eval())),
-    ("not one step for each batch", trained(times=2)),
-    ("not one step for each batch", own_optimizer),
-    ("more than the optimizer's step", trained(after=own_step)),
-    ("more than the optimizer's step", trained(after=lambda _, optimizer: optimizer.state.clear())),
+    ("more than one pass", lambda net, data, *given: (list(data), trained()(net, data, *given))[1]),
+    ("net called twice for a batch", trained(before=lambda net: net(torch.zeros(2, 6).double()))),
     ("wrong value", trained(before=lambda net: nn.utils.clip_grad_norm_(net.parameters(), 0.1))),
     ("a seed is set", doing(trained(), lambda net: torch.manual_seed(0))),
 ]:
@@ -369,11 +386,10 @@ def choose_by_mask(lams, valid_accuracy):
     return torch.tensor(lams, dtype=torch.float64)[mean == mean.max()].max()
 
 
-wrong("weight_decay.choose_lambda", "wrong value")(lambda lams, a: lams[a[:, 0].argmax()])
-wrong("weight_decay.choose_lambda", "wrong value")(lambda lams, a: lams[-1])
-wrong("weight_decay.choose_lambda", "wrong value")(
-    lambda lams, a: lams[a.median(1).values.argmax()]
-)
+wrong(
+    "weight_decay.choose_lambda", "wrong value", lambda lams, a: lams[a[:, 0].argmax()],
+    lambda lams, a: lams[-1], lambda lams, a: lams[a.median(1).values.argmax()],
+)  # fmt: skip
 
 
 @wrong("weight_decay.choose_lambda", "not an exact tie")
@@ -396,12 +412,10 @@ def l1_by_comparison(w, grad, lr, lam):
 wrong("weight_decay.l1_step", "not a finite number")(
     lambda w, g, lr, lam: w - lr * (g + lam * w / w.abs())
 )
-wrong("weight_decay.l1_step", "wrong value")(
-    lambda w, g, lr, lam: w - lr * (g + lam * w.abs().sum())
-)
-wrong("weight_decay.l1_step", "wrong value")(
-    lambda w, g, lr, lam: w - lr * (g + lam * (1e3 * w).tanh())
-)
+wrong(
+    "weight_decay.l1_step", "wrong value", lambda w, g, lr, lam: w - lr * (g + lam * w.abs().sum()),
+    lambda w, g, lr, lam: w - lr * (g + lam * (1e3 * w).tanh()),
+)  # fmt: skip
 
 
 # weight_decay.soft_threshold ----------------------------------------------------------------------
