@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -56,13 +57,17 @@ _WRONG_SHARE = ("wrong share dropped", "丢弃的比例不对", *_SHARE)
 _SHARED = ("random numbers shared between entries", "几个元素共用随机数",
     "In `{what}` entries at a fixed distance, or mirrored ones, are correlated. Each entry needs a random number of its own.",
     "`{what}` 中，相隔固定距离或位置对称的元素彼此相关。每个元素都要有自己的随机数。")
-_SAME_NUMBER = Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >= p * X.numel()) / (1 - p),
-    "the same number dropped every time", "每次丢弃的个数都相同",
-    "Seven calls all dropped {count} entries. Each entry should decide by itself, so that the number varies.",
-    "七次调用都恰好丢弃了 {count} 个元素。每个元素应各自独立地决定去留，所以个数应有变化。")
+_DEPENDENT = Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >= p * X.numel()) / (1 - p),
+    "entries depend on each other", "各元素之间不独立",
+    "In {calls} calls of `{what}` with p = {p} on one input of shape {shape}, the sum of output / input had mean {mean} and "
+    "variance {variance}; if each entry draws by itself, these are {count} and {want}. Draw once for each entry, and leave "
+    "the numbers alone: fix no count, normalize nothing, draw nothing again.",
+    "p = {p} 时，对形状为 {shape} 的同一输入调用 `{what}` {calls} 次，输出 / 输入之和的均值为 {mean}，方差为 {variance}；"
+    "如果每个元素各自独立抽取，两者应为 {count} 和 {want}。每个元素只抽一次，抽到什么就用什么：不要固定个数，不要归一化，也不要重抽。")
 _SAME_NUMBERS = ("the same random numbers every time", "每次的随机数都相同",
-    "Two calls of `{what}` drew the same random numbers. Draw new ones in each call, and set no seed inside.",
-    "两次调用 `{what}` 抽到了相同的随机数。每次调用都要重新抽取，函数内部不要设置随机种子。")
+    "Two calls of `{what}` drew the same random numbers. Draw new ones in each call; set no seed inside, and do not put torch's "
+    "random state back (`fork_rng` does).",
+    "两次调用 `{what}` 抽到了相同的随机数。每次调用都要重新抽取；内部不要设置随机种子，也不要恢复 torch 的随机状态（`fork_rng` 就会恢复）。")
 _NO_GRADIENT = ("no gradient", "没有梯度",
     "Nothing can be learned through `{what}`: it has lost its link to {input}. Compute it from {input} itself, without "
     "`detach`, `data`, `no_grad` or NumPy.",
@@ -79,26 +84,34 @@ _FACTORS = [  # of what stays, as functions of p
             "保留下来的应当放大，以补偿失去的部分：要除以 1-p。"),
 ]
 
-def _expect_dropped(draw: Callable, what: str, shapes: tuple = ((56, 50), (7, 5, 8, 10)), shared: tuple = _SHARED) -> None:
-    """State that `draw(shape, p)`, an output over its input, is 0 with probability p and else 1/(1-p)."""
-    found = [(p, draw(shape, p)) for shape in shapes for p in _small_and_large(0.15, 0.4)]
+def _noise(layer: Callable, X: torch.Tensor, p: float, what: str) -> torch.Tensor:
+    """Return the layer's output over its input: what the entries were multiplied by."""
+    with unchanged(X=X):
+        return (tensor(layer(X, p), what, like=X) / X).detach()
+
+def _expect_dropped(layer: Callable, what: str, shapes: tuple = ((56, 50), (7, 5, 8, 10)), shared=_SHARED, dims=(0, 1, 2)):
+    """State that a layer's noise is 0 with probability p and else 1/(1-p), and new in each call."""
+    for few in ((0.15, 0.4), (0.005, 0.01)):
+        doses = itertools.product(shapes, _small_and_large(*few))
+        _expect_shares([(p, _noise(layer, _far_from_zero(*shape), p, what)) for shape, p in doses], what, shared)
+    _expect_fresh(layer, what, _NOTHING_DROPPED, dims)
+
+def _expect_shares(found: list, what: str, shared: tuple) -> None:
     kept, misses = torch.cat([ratio[ratio != 0].flatten() for _, ratio in found]), []
     for p, ratio in found:
         stay, spread = (ratio != 0).double(), (p * (1 - p) / ratio.numel()) ** 0.5
         share = stay.mean().item()
-        expect(share < 1, *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=stay.numel())
-        expect(share > 0, *_EVERYTHING_DROPPED.words, what=what, p=f"{p:.2f}", count=stay.numel())
+        expect(share < 1, *_NOTHING_DROPPED, what=what, p=f"{p:.3f}", count=stay.numel())
+        expect(share > 0, *_EVERYTHING_DROPPED.words, what=what, p=f"{p:.3f}", count=stay.numel())
         alike = any((stay == stay.narrow(dim, 0, 1)).all() for dim in range(stay.ndim))
-        expect(not _share_numbers(stay), *(shared if alike else _SHARED), what=what)
+        expect(not 0.1 < p < 0.9 or not _share_numbers(stay), *(shared if alike else _SHARED), what=what)  # a few may lie in line
         misses.append((abs(share - 1 + p) / spread, abs(share - p) / spread, p, share))
     worst, _, p, share = max(misses)
-    expect(worst < 6, *(_KEEPS_P if max(miss[1] for miss in misses) < 4 else _WRONG_SHARE),
-           p=f"{p:.2f}", want=f"{1 - p:.0%}", got=f"{share:.0%}")
+    expect(worst < 6, *(_KEEPS_P if max(miss[1] for miss in misses) < 6 else _WRONG_SHARE),
+           p=f"{p:.3f}", want=f"{1 - p:.1%}", got=f"{share:.1%}")
     of_the_kept = Text("{what} / input, where it is not zero", "非零处的 {what} / 输入").format(what=what)
     full = lambda factor: torch.cat([torch.full_like(ratio[ratio != 0], factor(p)).flatten() for p, ratio in found])  # noqa: E731
     expect_close(kept, full(lambda p: 1 / (1 - p)), of_the_kept, _as(full, _FACTORS))
-    drops = [int((ratio == 0).sum()) for ratio in _expect_fresh(lambda: draw((13, 17), 0.4), what)]
-    expect(len({*drops}) > 1, *_SAME_NUMBER.words, count=drops[0])
 
 def _share_numbers(noise: torch.Tensor) -> bool:
     """Tell whether entries at any fixed distance, or mirrored at any point, are correlated."""
@@ -107,36 +120,50 @@ def _share_numbers(noise: torch.Tensor) -> bool:
     shifted, mirrored = (torch.fft.ifftn(waves * other).real.flatten().abs() for other in (waves.conj(), waves))
     return max(shifted[1:].max(), mirrored.max()) > 0.25 * shifted[0] or shifted[0] < 1e-10 * noise.numel()
 
-def _expect_fresh(draw: Callable, what: str) -> list:
-    """Return seven draws, all different, that no seed was set for."""
-    seed, draws = torch.initial_seed(), [draw() for _ in range(7)]
-    expect(not any(torch.allclose(*pair) for pair in itertools.combinations(draws, 2)), *_SAME_NUMBERS, what=what)
-    expect(torch.initial_seed() == seed, "seed set inside", "在内部设置了随机种子",
-           "`{what}` sets torch's seed, which decides all random numbers that come later. Draw new numbers, and set no seed.",
-           "`{what}` 设置了 torch 的随机种子，此后的所有随机数都由它决定。请直接抽取新的随机数，不要设置种子。", what=what)
-    return draws
+def _expect_fresh(layer: Callable, what: str, no_noise: tuple, dims: tuple) -> None:
+    """State that each call draws anew, with gradients or without, and each entry whatever the others are."""
+    for shape in ((7, 5), *((1,) * n for n in dims), *((2,) + (1,) * (n - 1) for n in dims if n)):
+        X, p, calls, noises = _far_from_zero(*shape), 0.6 + 0.15 * float(torch.rand(())), 128, []
+        for i in range(calls):  # on the same input, with nothing drawn in between
+            with torch.set_grad_enabled(i % 2 > 0):
+                noises.append(_noise(layer, X.requires_grad_(i % 4 > 1), p, what).flatten())
+        noise = torch.stack(noises).double()
+        if X.numel() > 9:
+            for i, where in enumerate(("with torch.no_grad(): ", "X.requires_grad = False; ") * 2):
+                expect((noise[i::4] != 1).any(), *no_noise, what=where * (i != 3) + what, p=f"{p:.2f}", count=X.numel())
+            expect(len(noise.unique(dim=0)) == calls, *_SAME_NUMBERS, what=what)
+        sums, want = noise.sum(1), X.numel() * p / (1 - p)
+        mean, variance = sums.mean(), (sums - X.numel()).square().mean()
+        expect(abs(mean - X.numel()) < 6 * (want / calls) ** 0.5 and 0.25 < variance / want < 1.75, *_DEPENDENT.words, calls=calls,
+               what=what, p=f"{p:.2f}", shape=shape, mean=short(mean), variance=short(variance), count=X.numel(), want=short(want))
 
-_SHAPES = {(): torch.float64, (6,): torch.float32, (5, 7): torch.float16, (2, 3, 4): torch.float64, (2, 3, 4, 5): torch.bfloat16}
+_SHAPES = {  # by their dtypes
+    torch.float64: ((), (2, 3, 4), (1, 5)), torch.float32: ((6,), (1, 1), (5, 1)), torch.float16: ((5, 7),),
+    torch.bfloat16: ((2, 3, 4, 5), (6, 6)),
+}
 
-def _expect_a_layer(layer: Callable, call: str, probabilities: tuple, fresh="torch.rand_like(X)", shapes=tuple(_SHAPES)):
+def _expect_a_layer(
+    layer: Callable, call: str, probabilities: tuple, fresh="torch.rand_like(X)", dims=(0, 1, 2, 3, 4), name="X"
+) -> None:
     """State what holds for any `layer(X, p)`: X of any shape and dtype, on any device, with gradients."""
-    for shape, p in itertools.product(shapes, probabilities):
+    cases = [(shape, dtype) for dtype, shapes in _SHAPES.items() for shape in shapes if len(shape) in dims]
+    for (shape, dtype), p in itertools.product(cases, probabilities):
         # Not contiguous in memory, and a leaf.
-        X = _far_from_zero(*shape[::-1], dtype=_SHAPES[shape]).permute([*range(len(shape))][::-1]).detach().requires_grad_()
-        what = f"{call.format(p=p)}, X of shape {shape}"
-        with torch.no_grad(), unchanged(X=X):
-            layer(X, p)
-        with unchanged(X=X):
-            out = tensor(layer(X, p), what, like=X)
+        X = _far_from_zero(*shape[::-1], dtype=dtype).permute([*range(len(shape))][::-1]).detach().requires_grad_()
+        what = f"{call.format(p=p)}, {name} of shape {shape}"
+        for grad in (False, True):  # without gradients, a leaf can be changed in place
+            with torch.set_grad_enabled(grad), unchanged(**{name: X}):
+                out = tensor(layer(X, p), what, like=X)
+        layer(X, p)  # has a gradient of its own
         factor = (out / X).detach().double() + 0.0  # no -0
         want = torch.full_like(factor, 1 - p) if p in (0, 1) else factor.nan_to_num()
-        rounding = {"rtol": 1e-5, "atol": 30 * torch.finfo(X.dtype).eps}
+        rounding = {"rtol": 1e-5, "atol": 30 * torch.finfo(dtype).eps}
         expect_close(factor, want, Text("{what} / input", "{what} / 输入").format(what=what), **rounding)
         (gradient,) = torch.autograd.grad(out.sum(), X, allow_unused=True) if out.requires_grad else (None,)
-        expect(gradient is not None or not out.any(), *_NO_GRADIENT, what=what, input="X")
+        expect(gradient is not None or not out.any(), *_NO_GRADIENT, what=what, input=name)
         if gradient is not None:
             expect_close(gradient, factor, Text("the gradient of {what}", "{what} 的梯度").format(what=what), **rounding)
-        expect_on_its_device(layer, (X, p), "X", fresh)
+        expect_on_its_device(layer, (X, p), name, fresh)
 
 class _Probe(nn.Module):
     """Hands on its input, and notes in which mode it did so."""
@@ -153,7 +180,7 @@ class _Probe(nn.Module):
 
 @exercise("dropout.layer", "dropout(X, p)", mistakes=[
     *_as(lambda factor: lambda X, p: X * _kept(X, p) * factor(p), _FACTORS),
-    _EVERYTHING_DROPPED, _SAME_NUMBER,
+    _EVERYTHING_DROPPED, _DEPENDENT,
     Mistake(lambda X, p: X, *_NOTHING_DROPPED),
     Mistake(lambda X, p: X * ~_kept(X, p) / (1 - p), *_KEEPS_P),
     Mistake(lambda X, p: X * torch.randint_like(X, 2) / (1 - p), *_WRONG_SHARE),
@@ -162,16 +189,7 @@ class _Probe(nn.Module):
 ])
 def layer(dropout):
     """Check inverted dropout; Srivastava et al. (2014), section 10."""
-    call = "dropout(X, p)"
-
-    def draw(shape, p):
-        X = _far_from_zero(*shape)
-        with unchanged(X=X):
-            return tensor(dropout(X, p), call, like=X) / X
-
-    _expect_dropped(draw, call)
-    with torch.no_grad():
-        expect((draw((13, 17), 0.5) == 0).any(), *_NOTHING_DROPPED, what=f"with torch.no_grad(): {call}", p=0.5, count=221)
+    _expect_dropped(dropout, "dropout(X, p)")
     _expect_a_layer(dropout, "dropout(X, {p})", (0, 0.5, 1))
 
 def _module(forward: Callable) -> type[nn.Module]:
@@ -217,32 +235,27 @@ def module(Dropout):
                "`Dropout` needs a method `{method}` of its own.",
                "`Dropout` 需要有自己的方法 `{method}`。", method=method)
     p, large = _small_and_large(0.2, 0.4)
-    layers = [Dropout(p), Dropout(large)]
-    for layer in layers:
+    layers = {p: Dropout(p) for p in (p, large, 0, 1)}
+    for want, layer in layers.items():
         expect("training" in vars(layer), "super().__init__() is missing", "缺少 super().__init__()",
                "Begin `__init__` with `super().__init__()`: it makes the object a module.",
                "`__init__` 要以 `super().__init__()` 开头：有了它，对象才是模块。")
-    for layer, want in zip(layers, (p, large), strict=True):
         got = getattr(layer, "p", None)
         expect(got == want, "p not stored", "没有保存 p",
-               "After `layer = Dropout({want})`, `layer.p` should be {want}; yours is {got}.",
-               "执行 `layer = Dropout({want})` 之后，`layer.p` 应为 {want}，你的是 {got}。",
+               "After `layer = Dropout({want})`, and other layers made after it, `layer.p` should be {want}; yours is {got}.",
+               "执行 `layer = Dropout({want})`，接着又新建了别的层之后，`layer.p` 应为 {want}，你的是 {got}。",
                want=f"{want:.2f}", got=got)
-    _expect_two_modes(layers[0], p)
+        for method in (layer.eval, layer.train):
+            expect(method() is layer, "not the layer itself returned", "没有返回层本身",
+                   "`layer.{method}()` should return the layer itself, as that of `nn.Module` does: `return self`.",
+                   "`layer.{method}()` 应像 `nn.Module` 的那样返回层本身：`return self`。", method=method.__name__)
+    _expect_two_modes(layers[p], p)
+    _expect_a_layer_in_train_and_eval_mode(Dropout, layers[p])
 
 def _expect_two_modes(layer: nn.Module, p: float) -> None:
-    what = "net.train()(X)"
+    """State that the layer does nothing in evaluation mode, asks its own mode and p, and has no state."""
+    what, X = "net.train()(X)", _far_from_zero(13, 17)
     net = nn.Sequential(nn.Identity(), nn.Sequential(layer))
-
-    def trained(X, p):
-        layer.p = p
-        return net.train()(X)
-
-    def draw(shape, p):
-        X = _far_from_zero(*shape)
-        return tensor(trained(X, p), what, like=X) / X
-
-    X = _far_from_zero(13, 17)
     for _ in range(2):  # to and fro: the mode may be changed at any time
         with unchanged(X=X):
             out = tensor(net.eval()(X), "net.eval()(X)", like=X)
@@ -251,15 +264,37 @@ def _expect_two_modes(layer: nn.Module, p: float) -> None:
         with unchanged(X=X):
             out = tensor(net.train()(X), what, like=X)
         expect((out == 0).any(), *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=out.numel())
+    state = [*net.state_dict(), *dict(net.named_parameters()), *dict(net.named_buffers())]
+    expect(not state, "state of its own", "有了自己的状态",
+           "After a call `net.state_dict()` holds `{name}`, so it does not fit a net with `nn.Dropout`, or one that never ran. Keep "
+           "p as a plain number, and the mask in a local variable: neither a parameter nor a buffer.",
+           "调用之后，`net.state_dict()` 里有 `{name}`，于是与用 `nn.Dropout` 的网络或没运行过的网络对不上。p 应是普通的数，"
+           "掩码放在局部变量里：都不要设为参数或缓冲区。", name="".join(state[:1]))
     layer.p = 0.95
     expect((net(X) == 0).double().mean() > 0.8, "a change of p has no effect", "改变 p 不起作用",
            "After `layer.p = 0.95` your layer still drops entries with the probability that it was made with. Read `self.p` in "
            "each call, as `nn.Dropout` does.",
            "执行 `layer.p = 0.95` 之后，你的层仍按创建时的概率丢弃元素。请像 `nn.Dropout` 那样，每次调用时都读取 `self.p`。")
-    _expect_dropped(draw, what)
-    _expect_a_layer(trained, "Dropout({p})(X)", (0, 0.5, 1))
+
+def _expect_a_layer_in_train_and_eval_mode(Dropout: type, layer: nn.Module) -> None:
+    """State that it is a layer: one that is kept, whose p changes, or a new one for each call."""
+
+    def kept(X, p):
+        layer.p = p
+        return layer.train()(X)
+
+    layers = itertools.cycle((kept, lambda X, p: Dropout(p)(X), lambda X, p: Dropout(p)(X)))
+    _expect_dropped(lambda X, p: next(layers)(X, p), "Dropout(p)(X)")
+    layer.p, twin = 0.5, copy.deepcopy(layer).eval()
+    twin.p, X = 0, _far_from_zero(13, 17)
+    expect((layer.train()(X) == 0).any() and torch.equal(twin(X), X) and torch.equal(twin.train()(X), X), "a copy asks the original", "副本仍在问原件",
+           "After `copy.deepcopy(layer)`, the mode or `p` of one of the two layers decides for both. Ask `self` in `forward` each time: a "
+           "function that was made in `__init__` keeps the first object, and a class is shared by all.",
+           "执行 `copy.deepcopy(layer)` 之后，其中一个层的模式或 `p` 同时决定了两者。请每次都在 `forward` 中询问 `self`："
+           "在 `__init__` 中造出的函数记住的是最初的对象，而类为所有对象共有。")
+    _expect_a_layer(lambda X, p: next(layers)(X, p), "Dropout({p})(X)", (0, 0.5, 1))
     for layer.p in (1.0, 0.5):
-        _expect_a_layer(lambda X, p: net.eval()(X), "net.eval()(X)", (0,))
+        _expect_a_layer(lambda X, p: layer.eval()(X), "layer.eval()(X)", (0,))
 
 # Measuring ----------------------------------------------------------------------------------------
 
@@ -290,14 +325,21 @@ _GRADIENTS_RECORDED = Mistake(_counted(_share, grad=True), "gradients recorded",
     "度量时，PyTorch 为反向传播保留了所有中间结果，而反向传播根本不会发生。请放在 `with torch.no_grad():` 之内度量。")
 
 def _nets_and_data():
-    """Yield nets in either mode, with data of which the last batch is smaller and harder."""
-    for training, sizes, right_ones in ((True, (16, 16, 4), (12, 7, 1)), (False, (20, 20, 20, 7), (15, 11, 9, 1))):
-        net = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Sequential(nn.Dropout(0.8)), nn.Linear(6, 4))
-        net.eval()[1].bias.requires_grad_(False)
-        net[1].weight.grad = torch.ones_like(net[1].weight)
+    """Yield nets of several kinds in either mode, with data of which the last batch is smaller and harder."""
+    nets = (
+        nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Sequential(nn.Dropout(0.8)), nn.Linear(6, 4)),
+        nn.Sequential(nn.Conv1d(3, 4, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Dropout(0.8)), nn.Flatten()).double(),
+        nn.Sequential(nn.Dropout(0.8), nn.AvgPool2d((3, 1)), nn.Flatten()),  # no parameters
+    )
+    cases = (True, (16, 16, 4), (12, 7, 1)), (False, (20, 20, 20, 1), (15, 11, 9, 1)), (True, (9, 5), (7, 2))
+    for net, (training, sizes, right_ones) in zip(nets, cases, strict=True):
+        for parameter in [*net.eval().parameters()][1::2]:
+            parameter.requires_grad_(False)
+        for parameter in [*net.parameters()][::2]:
+            parameter.grad = torch.ones_like(parameter)
         data = []
         for size, hits in zip(sizes, right_ones, strict=True):
-            X = torch.randn(size, 3, 4)
+            X = torch.randn(size, 3, 4).to([*net.parameters(), torch.zeros(())][0].dtype)
             y = net(X).argmax(1)
             missed = torch.randperm(size)[hits:]
             y[missed] = (y[missed] + torch.randint(1, 4, (size - hits,))) % 4
@@ -324,9 +366,18 @@ def _measured_well(value, call, arguments):
     arguments["net"].calls.clear()
     return value
 
-value_exercise("dropout.evaluate", "accuracy(net, data_iter)",
-               inputs=_nets_and_data, right=_counted(_share), returns=_measured_well,
-               also=lambda answer, arguments, value: torch.no_grad()(answer)(*arguments.values()), mistakes=[
+def _also_from_a_generator(answer, arguments, value):
+    net, data = arguments.values()
+    with torch.no_grad():
+        got = number(answer(net, (batch for batch in data)), "accuracy(net, data_iter)")
+    expect(math.isclose(got, value, abs_tol=1e-5), "data_iter read twice", "data_iter 读了两次",
+           "From a list of batches you get {value}, from a generator of the same batches {got}. A generator gives each batch once: go "
+           "through `data_iter` in a single loop, and count the examples there, too.",
+           "批量放在列表里，你得到 {value}；同样的批量来自生成器，却得到 {got}。生成器的每个批量只给一次：请只用一个循环遍历 `data_iter`，"
+           "样本也在其中计数。", value=short(value), got=short(got))
+
+value_exercise("dropout.evaluate", "accuracy(net, data_iter)", inputs=_nets_and_data, right=_counted(_share),
+               returns=_measured_well, also=_also_from_a_generator, mistakes=[
     Mistake(_counted(lambda hits, sizes: (hits / sizes).mean()),
             "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
             "You average the accuracies of the batches, but the last batch is smaller. Count right answers and "
@@ -805,46 +856,42 @@ def dropconnect(answer):
     call = "dropconnect(X, W, b, p)"
 
     def layer(X, W, b, p):
-        return tensor(answer(X, W, b, p), call, (len(X), len(W)))
+        with unchanged(X=X, W=W, b=b):
+            return tensor(answer(X, W, b, p), call, like=X.new_empty(len(X), len(W)))
 
-    def draw(shape, p):
-        W, b, one_each = _far_from_zero(*shape), torch.randn(shape[0]), torch.eye(shape[1])
-        # The outputs are the weights themselves.
-        return (layer(one_each, W, b, p) - b).round(decimals=5) / W.T
+    def of_the_weights(W, p):  # The outputs are the weights themselves.
+        return layer(torch.eye(W.shape[1], dtype=W.dtype, device=W.device), W, torch.zeros_like(W[:, 0]), p).T
 
-    W, b, X = _far_from_zero(9, 14), torch.randn(9), torch.randn(8, 14)
-    with unchanged(X=X, W=W, b=b):
-        layer(X, W, b, 0.3)
-    expect_close(layer(X, W, b, 0.0), F.linear(X, W, b), "dropconnect(X, W, b, 0)",
-                 _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
-    b_only, zeros = b.expand(8, -1), torch.zeros_like(X)
-    for p in (0.3, 0.7, 0.5, 0.6):
-        out = layer(zeros, W, b, p)
-        expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED.words)
-        expect_close(out, b_only, "dropconnect(0, W, b, p)",
-                     _as(lambda wrong, p=p: wrong(zeros, W, b, p), [_BIAS_RESCALED, _BIAS_LEFT_OUT]))
-        same = layer(X[:1].expand(8, -1), W, b, p)
-        expect(torch.allclose(same, same[:1].expand(8, -1), rtol=1e-3, atol=1e-3), *_FOR_EACH_EXAMPLE)
-    _expect_dropped(draw, call, ((56, 50), (30, 90)), _ACTIVATIONS)
+    for W in (_far_from_zero(9, 14), _far_from_zero(7, 7), _far_from_zero(1, 4)):
+        b, X = torch.randn(len(W)), torch.randn(8, W.shape[1])
+        expect_close(layer(X, W, b, 0.0), F.linear(X, W, b), f"dropconnect(X, W, b, 0), W of shape {(*W.shape,)}",
+                     _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
+        b_only, zeros = b.expand(8, -1), torch.zeros_like(X)
+        for p in (0.6, 0.5, 0.7, 0.3):
+            out = layer(zeros, W, b, p)
+            expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED.words)
+            expect_close(out, b_only, "dropconnect(0, W, b, p)",
+                         _as(lambda wrong, p=p: wrong(zeros, W, b, p), [_BIAS_RESCALED, _BIAS_LEFT_OUT]))
+            same = layer(X[:1].expand(8, -1), W, b, p)
+            expect(torch.allclose(same, same[:1].expand(8, -1), rtol=1e-3, atol=1e-3), *_FOR_EACH_EXAMPLE)
+    _expect_dropped(of_the_weights, call, ((56, 50), (30, 90)), _ACTIVATIONS, (2,))
     expect_close(layer(X, W, b, 1.0), b_only, "dropconnect(X, W, b, 1)")
+    _expect_a_layer(of_the_weights, "dropconnect(X, W, b, {p})", (0, 0.5, 1), "torch.rand_like(W)", (2,), "W")
     for p, dtype in itertools.product((0, 0.5, 1), (torch.float32, torch.float64)):
         _expect_gradients_of_dropconnect(answer, f"dropconnect(X, W, b, {p})", p, dtype)
 
 def _expect_gradients_of_dropconnect(answer: Callable, call: str, p: float, dtype: torch.dtype) -> None:
-    """State that X, W and b, of any layout and dtype, feel the output, and that it lies where they do."""
+    """State that X and b, of any layout and dtype, feel the output."""
     W, X = (values.T.detach().requires_grad_() for values in (_far_from_zero(6, 5, dtype=dtype), torch.eye(6, dtype=dtype)))
     b = torch.randn(5, dtype=dtype).requires_grad_()
-    with unchanged(X=X, W=W, b=b):
-        out = tensor(answer(X, W, b, p), call, like=torch.empty(6, 5, dtype=dtype))
-    kept = (out - b).detach().T
-    want = {"W": kept / W.detach(), "X": kept.sum(0).expand(6, -1), "b": torch.full_like(b, 6)}
-    gradients = torch.autograd.grad(out.sum(), (W, X, b), allow_unused=True) if out.requires_grad else (None,) * 3
+    out = answer(X, W, b, p)
+    want = {"X": (out - b).detach().sum(1).expand(6, -1), "b": torch.full_like(b, 6)}
+    gradients = torch.autograd.grad(out.sum(), (X, b), allow_unused=True) if out.requires_grad else (None,) * 2
     for (name, right), gradient in zip(want.items(), gradients, strict=True):
         expect(gradient is not None or not right.any(), *_NO_GRADIENT, what=call, input=name)
         if gradient is not None:
             expect_close(gradient, right, Text("the gradient of {what} at {name}", "{what} 对 {name} 的梯度").format(
                 what=call, name=name), rtol=1e-3, atol=1e-4)
-    expect_on_its_device(answer, (X, W, b, p), "W", "torch.rand_like(W)")
 
 def _noisy(variance: Callable = lambda p: p / (1 - p), mean=1.0, draw: Callable = torch.randn_like) -> Callable:
     """Return an answer that multiplies by noise of this variance; with p = 0 it does nothing."""
@@ -894,25 +941,20 @@ _VARIANCES = [  # of the noise, as functions of p
 def gaussian(gaussian_dropout):
     """Check multiplicative noise N(1, p/(1-p)); Srivastava et al. (2014), section 10."""
     call = "gaussian_dropout(X, p)"
-
-    def draw(p, *shape):
-        X = _far_from_zero(*shape, dtype=torch.float64)
-        with unchanged(X=X):
-            return tensor(gaussian_dropout(X, p), call, like=X) / X
-
-    expect((draw(0.3, 7, 9) != 1).any(), *_NO_NOISE.words, what=call)
     zero = tensor(gaussian_dropout(torch.zeros(9, 9), 0.5), call, (9, 9))
+    expect((_noise(gaussian_dropout, _far_from_zero(7, 9), 0.3, call) != 1).any(), *_NO_NOISE.words, what=call)
     expect(not zero.any(), *_NOISE_ADDED.words)
-    _expect_fresh(lambda: draw(0.3, 7, 9), call)
-    _expect_gaussian({p: draw(p, 80, 100) for p in _small_and_large(0.1, 0.3)}, call)
-    _expect_a_layer(gaussian_dropout, "gaussian_dropout(X, {p})", (0, 0.3), "torch.randn_like(X)", [*_SHAPES][2:])
+    for shape, ps in (((80, 100), (0.1, 0.3)), ((10, 4, 10, 20), (0.02, 0.05))):
+        _expect_gaussian({p: _noise(gaussian_dropout, _far_from_zero(*shape).double(), p, call) for p in _small_and_large(*ps)}, call)
+    _expect_fresh(gaussian_dropout, call, _NO_NOISE.words, (2, 3))
+    _expect_a_layer(gaussian_dropout, "gaussian_dropout(X, {p})", (0, 0.3), "torch.randn_like(X)", (2, 3, 4))
 
 def _expect_gaussian(noises: dict[float, torch.Tensor], what: str) -> None:
     """State that the numbers for each p are independent, and of N(1, p/(1-p))."""
     for noise in noises.values():
         zeros = (noise == 0).double().mean()
         expect(zeros < 0.01, *_ZEROS.words, share=f"{zeros:.0%}")
-        expect(not _share_numbers(noise), *_SHARED, what=what)
+        expect(not _share_numbers(noise > noise.median()), *_SHARED, what=what)  # not by how large the largest are
     noise = torch.stack([noise.flatten() for noise in noises.values()])
     mean, std, n = noise.mean(1), noise.std(1), noise.shape[1]
     expect(((mean - 0).abs() > 6 * std / n**0.5).any(), *_MEAN_0.words)
