@@ -48,8 +48,7 @@ def _as(make: Callable, mistakes: Iterable[Mistake]) -> Iterator[Mistake]:
 _NOTHING_DROPPED = ("nothing dropped", "什么也没有丢弃",
     "`{what}` with p = {p} left no zero in {count} entries.", "p = {p} 时，`{what}` 的 {count} 个元素中没有一个零。")
 _EVERYTHING_DROPPED = Mistake(lambda X, p: X * torch.rand_like(X).long(), "everything dropped", "全部丢弃了",
-    "`{what}` with p = {p} left nothing but zeros in {count} entries.",
-    "p = {p} 时，`{what}` 的 {count} 个元素全是零。")
+    "`{what}` with p = {p} left nothing but zeros in {count} entries.", "p = {p} 时，`{what}` 的 {count} 个元素全是零。")
 _SHARE = ("With p = {p}, {want} of the entries should stay; in yours {got} do. p is the probability of being dropped, "
     "for each entry by itself.", "p = {p} 时，保留的元素应占 {want}，你的占 {got}。p 是丢弃概率，每个元素各自独立。")
 _KEEPS_P = ("keeps with probability p", "把 p 当成了保留概率", *_SHARE)
@@ -72,6 +71,11 @@ _NO_GRADIENT = ("no gradient", "没有梯度",
     "Nothing can be learned through `{what}`: it has lost its link to {input}. Compute it from {input} itself, without "
     "`detach`, `data`, `no_grad` or NumPy.",
     "梯度传不过 `{what}`：它与 {input} 之间断了计算图。请直接由 {input} 计算，不要用 `detach`、`data`、`no_grad` 或 NumPy。")
+_GRADIENT_OF_ANOTHER_CALL = ("gradient of another call", "用了另一次调用的梯度",
+    "Once `{what}` is called again, `backward()` of the first call gives another gradient. Its numbers must stay its own: keep them in "
+    "a local variable or in `ctx`, not on a class, a module or globally.",
+    "再次调用 `{what}` 之后，第一次调用的 `backward()` 给出的梯度就变了。每次调用的随机数都要各自保存：放在局部变量或 `ctx` 里，"
+    "不要放在类、模块或全局变量上。")
 _FACTORS = [  # of what stays, as functions of p
     Mistake(lambda p: 1.0, "mask not rescaled by 1/(1-p)", "掩码没有按 1/(1-p) 重新缩放",
             "What stays should be divided by 1-p, so that the mean stays as it was; yours is left as it is.",
@@ -154,15 +158,17 @@ def _expect_a_layer(
         for grad in (False, True):  # without gradients, a leaf can be changed in place
             with torch.set_grad_enabled(grad), unchanged(**{name: X}):
                 out = tensor(layer(X, p), what, like=X)
-        layer(X, p)  # has a gradient of its own
         factor = (out / X).detach().double() + 0.0  # no -0
         want = torch.full_like(factor, 1 - p) if p in (0, 1) else factor.nan_to_num()
         rounding = {"rtol": 1e-5, "atol": 30 * torch.finfo(dtype).eps}
         expect_close(factor, want, Text("{what} / input", "{what} / 输入").format(what=what), **rounding)
-        (gradient,) = torch.autograd.grad(out.sum(), X, allow_unused=True) if out.requires_grad else (None,)
+        gradient_of = partial(torch.autograd.grad, inputs=X, retain_graph=True, allow_unused=True)
+        (gradient,) = gradient_of(out.sum()) if out.requires_grad else (None,)
         expect(gradient is not None or not out.any(), *_NO_GRADIENT, what=what, input=name)
         if gradient is not None:
             expect_close(gradient, factor, Text("the gradient of {what}", "{what} 的梯度").format(what=what), **rounding)
+            layer(X, p)
+            expect(torch.equal(gradient_of(out.sum())[0], gradient), *_GRADIENT_OF_ANOTHER_CALL, what=what)
         expect_on_its_device(layer, (X, p), name, fresh)
 
 class _Probe(nn.Module):
@@ -227,13 +233,11 @@ _IN_EVAL_MODE = [  # factors of the output there, as functions of p
 def module(Dropout):
     """Check a dropout module inside a network, in both modes; nn.Dropout is the model."""
     expect(isinstance(Dropout, type) and issubclass(Dropout, nn.Module), "not a module", "不是模块",
-           "`Dropout` should be a class that inherits from `nn.Module`: only then do `net.train()` and `net.eval()` "
-           "reach it.",
+           "`Dropout` should be a class that inherits from `nn.Module`: only then do `net.train()` and `net.eval()` reach it.",
            "`Dropout` 应是继承自 `nn.Module` 的类，否则 `net.train()` 和 `net.eval()` 找不到它。")
     for method in ("__init__", "forward"):
         expect(getattr(Dropout, method) is not getattr(nn.Module, method), "method missing", "缺少方法",
-               "`Dropout` needs a method `{method}` of its own.",
-               "`Dropout` 需要有自己的方法 `{method}`。", method=method)
+               "`Dropout` needs a method `{method}` of its own.", "`Dropout` 需要有自己的方法 `{method}`。", method=method)
     p, large = _small_and_large(0.2, 0.4)
     layers = {p: Dropout(p) for p in (p, large, 0, 1)}
     for want, layer in layers.items():
@@ -245,10 +249,6 @@ def module(Dropout):
                "After `layer = Dropout({want})`, and other layers made after it, `layer.p` should be {want}; yours is {got}.",
                "执行 `layer = Dropout({want})`，接着又新建了别的层之后，`layer.p` 应为 {want}，你的是 {got}。",
                want=f"{want:.2f}", got=got)
-        for method in (layer.eval, layer.train):
-            expect(method() is layer, "not the layer itself returned", "没有返回层本身",
-                   "`layer.{method}()` should return the layer itself, as that of `nn.Module` does: `return self`.",
-                   "`layer.{method}()` 应像 `nn.Module` 的那样返回层本身：`return self`。", method=method.__name__)
     _expect_two_modes(layers[p], p)
     _expect_a_layer_in_train_and_eval_mode(Dropout, layers[p])
 
@@ -284,6 +284,10 @@ def _expect_a_layer_in_train_and_eval_mode(Dropout: type, layer: nn.Module) -> N
         return layer.train()(X)
 
     layers = itertools.cycle((kept, lambda X, p: Dropout(p)(X), lambda X, p: Dropout(p)(X)))
+    for method in (layer.eval, layer.train):
+        expect(method() is layer, "not the layer itself returned", "没有返回层本身",
+               "`layer.{method}()` should return the layer itself, as that of `nn.Module` does: `return self`.",
+               "`layer.{method}()` 应像 `nn.Module` 的那样返回层本身：`return self`。", method=method.__name__)
     _expect_dropped(lambda X, p: next(layers)(X, p), "Dropout(p)(X)")
     layer.p, twin = 0.5, copy.deepcopy(layer).eval()
     twin.p, X = 0, _far_from_zero(13, 17)
@@ -323,6 +327,10 @@ _GRADIENTS_RECORDED = Mistake(_counted(_share, grad=True), "gradients recorded",
     "While you measure, PyTorch keeps every intermediate result for a backward pass that never comes. Measure inside "
     "`with torch.no_grad():`.",
     "度量时，PyTorch 为反向传播保留了所有中间结果，而反向传播根本不会发生。请放在 `with torch.no_grad():` 之内度量。")
+
+_READ_TWICE = ("batches read twice", "批量读了两次",
+    "With a generator in the place of a list you lose batches: it gives each one once. Go through `{name}` in a single loop, and count there.",
+    "`{name}` 换成生成器之后，你丢掉了一些批量：生成器的每个批量只给一次。请只用一个循环遍历 `{name}`，计数也在其中进行。")
 
 def _nets_and_data():
     """Yield nets of several kinds in either mode, with data of which the last batch is smaller and harder."""
@@ -370,18 +378,13 @@ def _also_from_a_generator(answer, arguments, value):
     net, data = arguments.values()
     with torch.no_grad():
         got = number(answer(net, (batch for batch in data)), "accuracy(net, data_iter)")
-    expect(math.isclose(got, value, abs_tol=1e-5), "data_iter read twice", "data_iter 读了两次",
-           "From a list of batches you get {value}, from a generator of the same batches {got}. A generator gives each batch once: go "
-           "through `data_iter` in a single loop, and count the examples there, too.",
-           "批量放在列表里，你得到 {value}；同样的批量来自生成器，却得到 {got}。生成器的每个批量只给一次：请只用一个循环遍历 `data_iter`，"
-           "样本也在其中计数。", value=short(value), got=short(got))
+    expect(math.isclose(got, value, abs_tol=1e-5), *_READ_TWICE, name="data_iter")
 
 value_exercise("dropout.evaluate", "accuracy(net, data_iter)", inputs=_nets_and_data, right=_counted(_share),
                returns=_measured_well, also=_also_from_a_generator, mistakes=[
     Mistake(_counted(lambda hits, sizes: (hits / sizes).mean()),
             "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
-            "You average the accuracies of the batches, but the last batch is smaller. Count right answers and "
-            "examples.",
+            "You average the accuracies of the batches, but the last batch is smaller. Count right answers and examples.",
             "你对各批量的准确率取了平均，而最后一个批量较小。应累计答对的个数和样本的个数。"),
     Mistake(_counted(lambda hits, sizes: hits.sum() / (len(sizes) * sizes[0])),
             "last batch taken for a full one", "把最后一个批量当成了完整的批量",
@@ -391,14 +394,12 @@ value_exercise("dropout.evaluate", "accuracy(net, data_iter)", inputs=_nets_and_
             "percent instead of a share", "用了百分数，而不是比例",
             "Return a number between 0 and 1, not percent.", "请返回 0 与 1 之间的数，不要用百分数。"),
     Mistake(_counted(lambda hits, sizes: hits.sum()), "not divided by the number of examples", "没有除以样本数",
-            "That is the number of right answers: divide it by the number of examples.",
-            "这是答对的个数，还要除以样本数。"),
+            "That is the number of right answers: divide it by the number of examples.", "这是答对的个数，还要除以样本数。"),
     Mistake(_counted(lambda hits, sizes: 1 - _share(hits, sizes)),
             "error rate instead of accuracy", "该给准确率，却给了错误率",
             "That is the share of wrong answers.", "这是答错的比例，应返回答对的比例。"),
     Mistake(_counted(lambda hits, sizes: hits.sum() / len(sizes)), "divided by the number of batches", "除以了批量数",
-            "Divide the right answers by the number of examples, not of batches.",
-            "答对的个数应除以样本数，而不是批量数。"),
+            "Divide the right answers by the number of examples, not of batches.", "答对的个数应除以样本数，而不是批量数。"),
     Mistake(_counted(lambda hits, sizes: hits[-1] / sizes[-1]), "only the last batch", "只有最后一个批量",
             "You return the last batch's accuracy.", "你返回的是最后一个批量的准确率，应统计所有批量。"),
     Mistake(_counted(lambda hits, sizes: hits[0] / sizes[0]), "only the first batch", "只有第一个批量",
@@ -428,7 +429,8 @@ def _deep_nets():
         yield {"net": net.eval(), "X": torch.randn(256, 4, 6)}
     images = nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Conv2d(2, 5, 2), nn.ReLU(), _Probe(), nn.Dropout(), nn.Flatten(), nn.Linear(25, 3))
     images.eval()[4].train()  # one part in another mode
-    yield {"net": images, "X": torch.randn(64, 4, 6)}
+    yield {"net": images.double(), "X": torch.randn(64, 4, 6).double()}
+    yield {"net": nn.Sequential(_Probe(), nn.ReLU(), nn.Dropout()).eval(), "X": torch.randn(1, 40, 60)}
 
 def _hooked(statistic: Callable = torch.var, kind: type = nn.ReLU, *, before=False, as_defined=False) -> Callable:
     """Return an answer that measures all layers of a kind, behind or before them, as they run."""
@@ -472,8 +474,7 @@ def _a_number_for_each_relu(value, call, arguments):
 
 _AFTER_DROPOUT = Mistake(_hooked(kind=nn.Dropout), "measured after dropout", "在暂退法之后度量",
     "That is the variance after dropout has disturbed the activations. Measure what comes out of the ReLU at once: a "
-    "later layer may change it in place.",
-    "这是激活值受暂退法扰动之后的方差。ReLU 的输出要当场度量：后面的层可能会就地修改它。")
+    "later layer may change it in place.", "这是激活值受暂退法扰动之后的方差。ReLU 的输出要当场度量：后面的层可能会就地修改它。")
 
 def _also_in_train_mode(answer, arguments, value):
     net, X = arguments.values()
@@ -503,12 +504,10 @@ value_exercise("dropout.activation_variance", "activation_variance(net, X)", inp
             "That is the mean of the squares: the variance subtracts the squared mean.",
             "这是平方的均值：方差还要减去均值的平方。"),
     Mistake(_hooked(lambda H: H.var(0).mean()), "variance of each unit", "逐个单元求了方差",
-            "You take a variance over the batch for each unit, and average. Take one over all entries of the layer's "
-            "output.",
+            "You take a variance over the batch for each unit, and average. Take one over all entries of the layer's output.",
             "你对每个单元在批量上求方差，再取平均。应把该层输出的所有元素合在一起，求一个方差。"),
     Mistake(_hooked(lambda H: H.var(1).mean()), "variance of each example", "逐个样本求了方差",
-            "You take a variance over the units for each example, and average. Take one over all entries of the "
-            "layer's output.",
+            "You take a variance over the units for each example, and average. Take one over all entries of the layer's output.",
             "你对每个样本在各单元上求方差，再取平均。应把该层输出的所有元素合在一起，求一个方差。"),
     Mistake(_one_by_one, "layers called in the order of definition", "按定义的顺序调用了各层",
             "You call the layers one by one, as they are defined. Only `net(X)` knows in which order they run.",
@@ -531,7 +530,7 @@ def _loop(
 
     def train_epoch(net, train_iter, loss, optimizer):
         net.train(mode)
-        losses = []
+        losses, sizes = [], []
         for X, y in train_iter:
             batch_loss = loss(net(X), y)
             if clear == "before":
@@ -542,9 +541,10 @@ def _loop(
             if clear == "after":
                 optimizer.zero_grad()
             losses.append(item(loss(net(X), y) if late else batch_loss))
+            sizes.append(len(y))
         if step == "last":
             optimizer.step()
-        return value(losses, [len(y) for _, y in train_iter])
+        return value(losses, sizes)
 
     return train_epoch
 
@@ -567,8 +567,7 @@ _WRONG_STEPS = [
     _NOTHING_LEARNED, _NOT_IN_TRAIN_MODE,
     Mistake(_loop(clear="never"), "gradients pile up", "梯度越积越多",
             "Each step also used the gradients of all batches before it: `backward()` adds to what is there. Clear "
-            "them with `optimizer.zero_grad()`.",
-            "每一步还用上了之前所有批量的梯度：`backward()` 会把梯度加到已有的上面。"
+            "them with `optimizer.zero_grad()`.", "每一步还用上了之前所有批量的梯度：`backward()` 会把梯度加到已有的上面。"
             "请用 `optimizer.zero_grad()` 清零。"),
     Mistake(_loop(clear="never", step="last"), "one step an epoch", "每轮只走一步",
             "You take one step at the end of the epoch. Take one after each batch.",
@@ -586,8 +585,7 @@ _WRONG_SUMS = [
             "你返回的是最后一个批量的损失。应返回这一轮所有样本的平均损失。"),
     Mistake(_loop(lambda losses, sizes: sum(losses) / len(losses)),
             "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
-            "You average over batches, but the last batch is smaller. Weight each batch's loss by its number of "
-            "examples.",
+            "You average over batches, but the last batch is smaller. Weight each batch's loss by its number of examples.",
             "你对批量取了平均，而最后一个批量较小。请按样本数给各批量的损失加权。"),
     Mistake(_loop(lambda losses, sizes: sum(losses) / sum(sizes)), "divided twice", "重复除以了样本数",
             "The loss of a batch is a mean already. Multiply it by the number of examples before you add up.",
@@ -606,34 +604,42 @@ _WRONG_SUMS = [
 def fix_loop(train_epoch):
     """Check one epoch of training against the textbook loop."""
     call = "train_epoch(net, train_iter, loss, optimizer)"
-    for momentum, gradient, sizes in ((0.0, None, (10, 10, 10, 3)), (0.9, 1.0, (12, 12, 5))):
-        start = nn.Sequential(nn.Sequential(_Probe()), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3)).eval()
+    cases = (0.0, None, (10, 10, 10, 3), list), (0.9, 1.0, (12, 12, 5), iter)
+    for (momentum, gradient, sizes, batches), dtype in zip(cases, (torch.float32, torch.float64), strict=True):
+        first = nn.Sequential(_Probe(), nn.Conv1d(2, 4, 2), nn.Flatten())
+        start = nn.Sequential(first, nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3)).to(dtype).eval()
         start.training = gradient is not None  # then only its parts are in evaluation mode
         start[4].bias.requires_grad_(False)
-        data = [(3 * torch.randn(n, 6), torch.randint(0, 3, (n,))) for n in sizes]
-        run = partial(_after_an_epoch, start=start, data=data, momentum=momentum, gradient=gradient)
+        data = [(3 * torch.randn(n, 2, 3, dtype=dtype), torch.randint(0, 3, (n,))) for n in sizes]
+        run = partial(_after_an_epoch, start=start, data=data, momentum=momentum, gradient=gradient, batches=batches)
         net, value, weights = run(train_epoch)
         got = number(value, call)
+        seen = net[0][0].training_seen
+        expect(batches is list or len(seen) >= len(sizes), *_READ_TWICE, name="train_iter")
         unlearned = torch.equal(weights, nn.utils.parameters_to_vector(start.parameters()))
         expect(not unlearned, *_NOTHING_LEARNED.words)
-        (probe,) = net[0]
-        seen = probe.training_seen
         expect(any(seen), *_NOT_IN_TRAIN_MODE.words)
         expect(all(seen), *_NOT_ALL_IN_TRAIN_MODE, count=len(seen), off=seen.count(False))
         _, right_value, right_weights = run(_loop())
-        expect_close(weights, right_weights, Text("the weights after an epoch", "训练一轮后的权重"),
+        after = Text("the weights after an epoch", "训练一轮后的权重")
+        expect_close(tensor(weights, after, like=right_weights), right_weights, after,
                      _as(lambda loop, run=run: run(loop)[2], _WRONG_STEPS), rtol=1e-3, atol=1e-5)
         expect_close(got, right_value, call, _as(lambda loop, run=run: run(loop)[1], _WRONG_SUMS), rtol=1e-3)
         expect(not getattr(value, "requires_grad", False), *_KEEPS_GRAPH.words)
+        expect(len(seen) == len(sizes), "not one pass for each batch", "不是每个批量运行一次",
+               "You ran the net {count} times for {batches} batches. The loss is that of the pass that trains: in another one "
+               "dropout draws anew, and normalization counts the batch twice.",
+               "{batches} 个批量，你却运行了网络 {count} 次。损失应取自训练的那一次前向计算：再运行一次，暂退法会重新抽取，"
+               "归一化也会把批量算两遍。", count=len(seen), batches=len(sizes))
 
-def _after_an_epoch(epoch, start, data, momentum, gradient):
+def _after_an_epoch(epoch, start, data, momentum, gradient, batches):
     """Return a copy of the net after the epoch, what the epoch returned, and the weights."""
     net = copy.deepcopy(start)
     for parameter in filter(lambda parameter: parameter.requires_grad, net.parameters()):
         parameter.grad = gradient and torch.full_like(parameter, gradient)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=momentum)
     with unchanged(train_iter=data):
-        value = epoch(net, data, nn.CrossEntropyLoss(label_smoothing=0.2), optimizer)
+        value = epoch(net, batches(data), nn.CrossEntropyLoss(label_smoothing=0.2), optimizer)
     return net, value, nn.utils.parameters_to_vector(net.parameters()).detach()
 
 # Judging experiments ------------------------------------------------------------------------------
@@ -681,26 +687,24 @@ value_exercise("dropout.paired_difference", "paired_difference(a, b)",
             "With the mean estimated from the same numbers, the variance divides by n-1: NumPy's `ddof=1`.",
             "均值也是由这些数估计的，所以方差要除以 n-1：NumPy 的 `ddof=1`。"),
     Mistake(_of_difference(error=lambda d: d.std(ddof=1) / len(d)),
-            "divided by n instead of √n", "该除以 √n，却除以了 n",
-            "Divide by the square root of n.", "应除以 n 的平方根。"),
+            "divided by n instead of √n", "该除以 √n，却除以了 n", "Divide by the square root of n.", "应除以 n 的平方根。"),
     Mistake(_of_difference(error=lambda d: d.var(ddof=1) / len(d)),
             "variance instead of standard error", "该用标准误，却用了方差",
             "That is the squared standard error: take the root.", "这是标准误的平方，还要开方。"),
     Mistake(_of_difference(error=lambda d: 1.96 * d.std(ddof=1) / len(d) ** 0.5),
             "interval instead of standard error", "该用标准误，却用了置信区间",
-            "Return the standard error itself, not an interval's half-width.",
-            "请返回标准误本身，而不是置信区间的半宽。"),
+            "Return the standard error itself, not an interval's half-width.", "请返回标准误本身，而不是置信区间的半宽。"),
 ])
 
 def _losses():
     """Yield losses with the best epoch anywhere: alone, by very little, or first of equals."""
-    for shape, place in itertools.product(((3, 20), (5, 12), (1, 7), (4, 9), (3, 1), (2, 4)), (0, -1, None, None)):
+    for shape, place in itertools.product(((3, 20), (5, 12), (1, 7), (4, 9), (3, 1), (1, 1), (2, 4)), (0, -1, None, None)):
         losses = (torch.rand(shape, dtype=torch.float64) + 0.5).numpy()
         if place is not None:
             losses[:, place] -= losses.mean(0)[place] - losses.mean(0).min() + 0.01
         yield {"valid_loss": losses * 10 ** float(torch.randint(-2, 3, ()))}
     losses = np.random.default_rng(int(torch.randint(99, ()))).uniform(1, 2, (4, 12))
-    losses[:, [3, 8]] = [1, 1 - 1e-5]
+    losses[:, [3, 8]] = [1, 1 - 1e-6]
     yield {"valid_loss": losses}
     yield {"valid_loss": np.array([[0.9, 0.5, 0.7, 0.5]] * 2)}
     yield {"valid_loss": np.array([[20.0, 12.0, 15.0], [15.0, 20.0, 25.0]])}
@@ -713,8 +717,7 @@ value_exercise("dropout.best_epoch", "best_epoch(valid_loss)", inputs=_losses,
             "You average the best epochs of the single seeds. Average the losses first, then look for the lowest.",
             "你对各随机种子自己的最佳轮次取了平均。应先对损失取平均，再找最低的。"),
     Mistake(lambda loss: loss[0].argmin() + 1, "one seed only", "只用了一个随机种子",
-            "You look at the first seed only. Average over the seeds.",
-            "你只看了第一个随机种子。应对所有随机种子取平均。"),
+            "You look at the first seed only. Average over the seeds.", "你只看了第一个随机种子。应对所有随机种子取平均。"),
     Mistake(lambda loss: loss.mean(1).argmin() + 1, "seeds and epochs swapped", "随机种子与轮次弄反了",
             "That is the best seed. `valid_loss[seed, epoch]`: average over the first index.",
             "这是最好的随机种子。`valid_loss[seed, epoch]`：应沿第一个下标取平均。"),
@@ -744,14 +747,12 @@ def _four_groups():
 value_exercise("dropout.interaction", "interaction(none, decay, dropout, both)", inputs=_four_groups,
                right=lambda none, decay, dropout, both: ((both - dropout) - (decay - none)).mean(), mistakes=[
     Mistake(lambda none, decay, dropout, both: ((decay - none) - (both - dropout)).mean(),
-            "sign turned round", "符号反了",
-            "Positive should mean that weight decay gains more when dropout is there.",
+            "sign turned round", "符号反了", "Positive should mean that weight decay gains more when dropout is there.",
             "正值应表示：有暂退法时，权重衰减的增益更大。"),
     Mistake(lambda none, decay, dropout, both: (both - dropout - decay).mean(), "baseline forgotten", "忘了基准",
             "The gain of weight decay alone is decay - none.", "权重衰减单用时的增益是 decay - none。"),
     Mistake(lambda none, decay, dropout, both: ((both - dropout) + (decay - none)).mean(),
-            "gains added", "两个增益加在了一起",
-            "Compare the two gains of weight decay: subtract one from the other.",
+            "gains added", "两个增益加在了一起", "Compare the two gains of weight decay: subtract one from the other.",
             "应比较权重衰减的两个增益：用一个减去另一个。"),
     Mistake(lambda none, decay, dropout, both: (both - none).mean(),
             "gain of both against none", "两者并用相对于 none 的增益",
@@ -759,12 +760,10 @@ value_exercise("dropout.interaction", "interaction(none, decay, dropout, both)",
             "这是两者并用的总增益。它与各自单用的增益之和相比如何？"),
     Mistake(lambda none, decay, dropout, both: (both - np.maximum(decay, dropout)).mean(),
             "gain of both against the better one", "两者并用相对于较好一个的增益",
-            "That is what the second one adds to the better one. Compare it with what it adds to no regularization at "
-            "all.",
+            "That is what the second one adds to the better one. Compare it with what it adds to no regularization at all.",
             "这是第二个在较好的一个之上带来的增益。应把它与没有正则化时带来的增益相比。"),
     Mistake(lambda none, decay, dropout, both: (both - dropout - decay - none).mean(),
-            "baseline counted twice", "基准算了两次",
-            "Mind the signs: minus (decay - none) is minus decay plus none.",
+            "baseline counted twice", "基准算了两次", "Mind the signs: minus (decay - none) is minus decay plus none.",
             "注意符号：减去 (decay - none)，就是减 decay 加 none。"),
     Mistake(lambda none, decay, dropout, both: ((both - dropout) - (decay - none)).sum(),
             "sum instead of mean", "该取平均，却求了和",
@@ -774,9 +773,9 @@ value_exercise("dropout.interaction", "interaction(none, decay, dropout, both)",
 # Theory -------------------------------------------------------------------------------------------
 
 def _units():
-    for n in (4, 1, 9):
-        w, x = torch.randn(n) + 1, torch.randn(n) - 1
-        for p in (*_small_and_large(0.1, 0.4), 0.0):
+    for n, dtype in ((4, torch.float32), (1, torch.float64), (9, torch.float32)):
+        w, x = torch.randn(n, dtype=dtype) + 1, torch.randn(n, dtype=dtype) - 1
+        for p in (*_small_and_large(0.1, 0.4), 0.0, *_small_and_large(0.005, 0.05)):
             yield {"w": w, "x": x, "p": p}
 
 def _variance_over_all_masks(w, x, p):
@@ -791,8 +790,7 @@ def _squares(w, x):
 
 value_exercise("dropout.variance", "output_variance(w, x, p)", inputs=_units, right=_variance_over_all_masks, mistakes=[
     Mistake(lambda w, x, p: p * (1 - p) * _squares(w, x), "mask not rescaled by 1/(1-p)", "掩码没有按 1/(1-p) 重新缩放",
-            "That is the variance if the mask is not divided by 1-p. Dividing a random number by c divides its "
-            "variance by c².",
+            "That is the variance if the mask is not divided by 1-p. Dividing a random number by c divides its variance by c².",
             "这是掩码不除以 1-p 时的方差。随机数除以 c，方差就除以 c²。"),
     Mistake(lambda w, x, p: p * _squares(w, x), "divided by 1-p only", "只除以了 1-p",
             "Dividing a random number by 1-p divides its variance by (1-p)².", "随机数除以 1-p，方差就除以 (1-p)²。"),
@@ -805,8 +803,7 @@ value_exercise("dropout.variance", "output_variance(w, x, p)", inputs=_units, ri
             "只有一个输入时，这是平方的均值。方差还要减去均值的平方。"),
     Mistake(lambda w, x, p: p / (1 - p) * (w * x).sum() ** 2,
             "sum squared instead of squares summed", "该先平方再求和，次序反了",
-            "You square the sum. The masks are independent, so the variances of the terms add up: square each term, "
-            "then sum.",
+            "You square the sum. The masks are independent, so the variances of the terms add up: square each term, then sum.",
             "你对和取了平方。各个掩码相互独立，所以各项的方差相加：先逐项平方，再求和。"),
     Mistake(lambda w, x, p: p / (1 - p) * (w * x).sum(), "squares missing", "漏了平方",
             "Multiplying a random number by c multiplies its variance by c².", "随机数乘以 c，方差就乘以 c²。"),
@@ -827,14 +824,12 @@ _BIAS_DROPPED = Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p), F.dropou
     "With X = 0 the output should be b; in yours a part of it is zero. Only weights are dropped.",
     "X = 0 时输出应为 b，你的输出却有一部分是零。丢弃的只是权重。")
 _BIAS_RESCALED = Mistake(lambda X, W, b, p: F.linear(X, W * _kept(W, p), b) / (1 - p),
-    "bias rescaled too", "偏置也重新缩放了",
-    "With X = 0 the output should be b. Only the weights are masked and rescaled.",
+    "bias rescaled too", "偏置也重新缩放了", "With X = 0 the output should be b. Only the weights are masked and rescaled.",
     "X = 0 时输出应为 b。加掩码并重新缩放的只是权重。")
 _BIAS_LEFT_OUT = Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p)),
     "bias left out", "漏了偏置", "Add the bias b.", "请加上偏置 b。")
 _FOR_EACH_EXAMPLE = ("different for each example", "每个样本各不相同",
-    "Equal rows of X gave different outputs. What is dropped are weights, by one mask in a call, and all examples "
-    "share them.",
+    "Equal rows of X gave different outputs. What is dropped are weights, by one mask in a call, and all examples share them.",
     "X 中相同的行得到了不同的输出。丢弃的是权重，每次调用只用一个掩码，所有样本共用。")
 _ACTIVATIONS = ("activations dropped instead of weights", "该丢弃权重，却丢弃了激活值",
     "All weights of an input or of an output are dropped together, as if activations had been dropped. Each single "
@@ -862,23 +857,28 @@ def dropconnect(answer):
     def of_the_weights(W, p):  # The outputs are the weights themselves.
         return layer(torch.eye(W.shape[1], dtype=W.dtype, device=W.device), W, torch.zeros_like(W[:, 0]), p).T
 
-    for W in (_far_from_zero(9, 14), _far_from_zero(7, 7), _far_from_zero(1, 4)):
-        b, X = torch.randn(len(W)), torch.randn(8, W.shape[1])
-        expect_close(layer(X, W, b, 0.0), F.linear(X, W, b), f"dropconnect(X, W, b, 0), W of shape {(*W.shape,)}",
-                     _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
-        b_only, zeros = b.expand(8, -1), torch.zeros_like(X)
-        for p in (0.6, 0.5, 0.7, 0.3):
-            out = layer(zeros, W, b, p)
-            expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED.words)
-            expect_close(out, b_only, "dropconnect(0, W, b, p)",
-                         _as(lambda wrong, p=p: wrong(zeros, W, b, p), [_BIAS_RESCALED, _BIAS_LEFT_OUT]))
-            same = layer(X[:1].expand(8, -1), W, b, p)
-            expect(torch.allclose(same, same[:1].expand(8, -1), rtol=1e-3, atol=1e-3), *_FOR_EACH_EXAMPLE)
+    for shape in ((9, 14), (7, 7), (1, 4)):
+        _expect_the_bias(layer, _far_from_zero(*shape))
     _expect_dropped(of_the_weights, call, ((56, 50), (30, 90)), _ACTIVATIONS, (2,))
-    expect_close(layer(X, W, b, 1.0), b_only, "dropconnect(X, W, b, 1)")
+    W, b, X = _far_from_zero(9, 14), torch.randn(9), torch.randn(8, 14)
+    expect_close(layer(X, W, b, 1.0), b.expand(8, -1), "dropconnect(X, W, b, 1)")
     _expect_a_layer(of_the_weights, "dropconnect(X, W, b, {p})", (0, 0.5, 1), "torch.rand_like(W)", (2,), "W")
     for p, dtype in itertools.product((0, 0.5, 1), (torch.float32, torch.float64)):
         _expect_gradients_of_dropconnect(answer, f"dropconnect(X, W, b, {p})", p, dtype)
+
+def _expect_the_bias(layer: Callable, W: torch.Tensor) -> None:
+    """State that all is linear with p = 0, the bias is left alone, and all examples share their weights."""
+    b, X = torch.randn(len(W)), torch.randn(8, W.shape[1])
+    b_only, zeros = b.expand(8, -1), torch.zeros_like(X)
+    expect_close(layer(X, W, b, 0.0), F.linear(X, W, b), f"dropconnect(X, W, b, 0), W of shape {(*W.shape,)}",
+                 _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
+    for p in (0.6, 0.5, 0.7, 0.3):
+        out = layer(zeros, W, b, p)
+        expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED.words)
+        expect_close(out, b_only, "dropconnect(0, W, b, p)",
+                     _as(lambda wrong, p=p: wrong(zeros, W, b, p), [_BIAS_RESCALED, _BIAS_LEFT_OUT]))
+        same = layer(X[:1].expand(8, -1), W, b, p)
+        expect(torch.allclose(same, same[:1].expand(8, -1), rtol=1e-3, atol=1e-3), *_FOR_EACH_EXAMPLE)
 
 def _expect_gradients_of_dropconnect(answer: Callable, call: str, p: float, dtype: torch.dtype) -> None:
     """State that X and b, of any layout and dtype, feel the output."""
@@ -897,16 +897,13 @@ def _noisy(variance: Callable = lambda p: p / (1 - p), mean=1.0, draw: Callable 
     """Return an answer that multiplies by noise of this variance; with p = 0 it does nothing."""
     return lambda X, p: X * (mean + variance(p) ** 0.5 * draw(X)) if p else X
 
-_NO_NOISE = Mistake(lambda X, p: X.clone(), "no noise", "没有噪声",
-    "`{what}` returns X itself.", "`{what}` 原样返回了 X。")
+_NO_NOISE = Mistake(lambda X, p: X.clone(), "no noise", "没有噪声", "`{what}` returns X itself.", "`{what}` 原样返回了 X。")
 _NOISE_ADDED = Mistake(lambda X, p: X + (p / (1 - p)) ** 0.5 * torch.randn_like(X),
     "noise added instead of multiplied", "噪声是加上去的，不是乘上去的",
-    "Where X is 0 the output should be 0 as well: multiply X by the noise.",
-    "X 为 0 之处，输出也应为 0：请把 X 乘以噪声。")
+    "Where X is 0 the output should be 0 as well: multiply X by the noise.", "X 为 0 之处，输出也应为 0：请把 X 乘以噪声。")
 _ZEROS = Mistake(F.dropout, "zeros in the noise", "噪声里有零",
     "{share} of the entries came out as 0. Normally distributed numbers are hardly ever 0: nothing is dropped here, and nothing "
-    "cut off.",
-    "{share} 的元素成了 0。服从正态分布的数几乎从不为 0：这里什么也不丢弃，也不截断。")
+    "cut off.", "{share} 的元素成了 0。服从正态分布的数几乎从不为 0：这里什么也不丢弃，也不截断。")
 _MEAN_0 = Mistake(_noisy(mean=0.0), "noise of mean 0", "噪声的均值为 0",
     "Your noise has mean 0, so on average nothing of X is left. Its mean should be 1.",
     "你的噪声均值为 0，平均来说 X 什么也不剩。均值应为 1。")
@@ -914,10 +911,8 @@ _WRONG_MEAN = Mistake(lambda X, p: _noisy()(X, p) / (1 - p), "wrong mean", "均�
     "The mean of output / input should be 1; for p in {p} yours is {mean}.", "输出 / 输入的均值应为 1；p 取 {p} 时，你的是 {mean}。")
 _NOT_GAUSSIAN = Mistake(_noisy(draw=lambda X: 12**0.5 * (torch.rand_like(X) - 0.5)), "not Gaussian", "不是高斯分布",
     "The fourth power of (noise - mean) / standard deviation has mean 3 if the noise is normally distributed; with yours it is "
-    "{fourth}.",
-    "若噪声服从正态分布，(噪声 - 均值) / 标准差 的四次方均值为 3；你的噪声是 {fourth}。")
-_VARIANCE_OF_DROPOUT = ("The variance of dropout's noise is p/(1-p).",
-    "暂退法噪声的方差是 p/(1-p)。")
+    "{fourth}.", "若噪声服从正态分布，(噪声 - 均值) / 标准差 的四次方均值为 3；你的噪声是 {fourth}。")
+_VARIANCE_OF_DROPOUT = ("The variance of dropout's noise is p/(1-p).", "暂退法噪声的方差是 p/(1-p)。")
 _VARIANCES = [  # of the noise, as functions of p
     Mistake(lambda p: (p / (1 - p)) ** 2, "p/(1-p) as standard deviation", "把 p/(1-p) 当成了标准差",
             "p/(1-p) is the variance; `randn` must be multiplied by the standard deviation, its root.",
@@ -941,9 +936,8 @@ _VARIANCES = [  # of the noise, as functions of p
 def gaussian(gaussian_dropout):
     """Check multiplicative noise N(1, p/(1-p)); Srivastava et al. (2014), section 10."""
     call = "gaussian_dropout(X, p)"
-    zero = tensor(gaussian_dropout(torch.zeros(9, 9), 0.5), call, (9, 9))
     expect((_noise(gaussian_dropout, _far_from_zero(7, 9), 0.3, call) != 1).any(), *_NO_NOISE.words, what=call)
-    expect(not zero.any(), *_NOISE_ADDED.words)
+    expect(not tensor(gaussian_dropout(torch.zeros(9, 9), 0.5), call, (9, 9)).any(), *_NOISE_ADDED.words)
     for shape, ps in (((80, 100), (0.1, 0.3)), ((10, 4, 10, 20), (0.02, 0.05))):
         _expect_gaussian({p: _noise(gaussian_dropout, _far_from_zero(*shape).double(), p, call) for p in _small_and_large(*ps)}, call)
     _expect_fresh(gaussian_dropout, call, _NO_NOISE.words, (2, 3))
@@ -954,7 +948,7 @@ def _expect_gaussian(noises: dict[float, torch.Tensor], what: str) -> None:
     for noise in noises.values():
         zeros = (noise == 0).double().mean()
         expect(zeros < 0.01, *_ZEROS.words, share=f"{zeros:.0%}")
-        expect(not _share_numbers(noise > noise.median()), *_SHARED, what=what)  # not by how large the largest are
+        expect(not _share_numbers(noise > noise.mean() + 1e-6), *_SHARED, what=what)  # not by how large the largest are
     noise = torch.stack([noise.flatten() for noise in noises.values()])
     mean, std, n = noise.mean(1), noise.std(1), noise.shape[1]
     expect(((mean - 0).abs() > 6 * std / n**0.5).any(), *_MEAN_0.words)
