@@ -97,7 +97,8 @@ wrong("dropout.layer", "not a finite number",
       lambda X, p: torch.where(torch.rand_like(X) < p, torch.zeros_like(X), X / (1 - p)))
 wrong("dropout.layer", "nothing dropped",
       lambda X, p: F.dropout(X, p) if torch.is_grad_enabled() else 1 * X,
-      lambda X, p: F.dropout(X, p, not X.requires_grad) if p < 1 else 0 * X)
+      lambda X, p: F.dropout(X, p, not X.requires_grad) if p < 1 else 0 * X,
+      lambda X, p: F.dropout(X, p, X.dtype != torch.bfloat16) if p < 1 else 0 * X)
 wrong("dropout.layer", "no gradient",
       lambda X, p: F.dropout(X.detach(), p),
       lambda X, p: X.detach() if p == 0 else F.dropout(X, p))
@@ -114,7 +115,8 @@ wrong("dropout.layer", "dtype changed",
       lambda X, p: masked(X, p, (torch.rand(X.shape, device=X.device) >= p).float()))
 wrong("dropout.layer", "random numbers shared between entries",
       lambda X, p: masked(X, p, in_halves(X, torch.rand) >= p),
-      lambda X, p: F.dropout2d(X, p) if X.ndim == 4 else F.dropout(X, p))
+      *(lambda X, p, n=n: (torch.feature_dropout if X.ndim == n else F.dropout)(X, p, True)
+        for n in (3, 4, 5)))
 wrong("dropout.layer", "wrong share dropped",
       lambda X, p: F.dropout(F.dropout(X, p), p),
       lambda X, p: masked(X, p, torch.randn(X.shape, device=X.device) >= p))
@@ -167,7 +169,7 @@ wrong("dropout.module", "state of its own",
       module(keeps_a_buffer),
       module(drops, also=lambda self: setattr(self, "scale", nn.Parameter(torch.ones(())))))
 wrong("dropout.module", "a copy asks the original",
-      module(lambda self, X: self.f(X), also=lambda self: setattr(self, "f", lambda X: drops(self, X))))
+      module(lambda self, X: self.f(X), also=lambda me: setattr(me, "f", lambda X: drops(me, X))))
 wrong("dropout.module", "raises an exception", module(drops, also=lambda self: 1 / self.p))
 wrong("dropout.module", "p not stored", module(lambda self, X: X, remember=False))
 wrong("dropout.module", "not a module", lambda p: nn.Dropout(p), type("No", (list,), {}))
@@ -516,7 +518,7 @@ wrong("dropout.gaussian", "wrong value",
       lambda X, p: gaussian(torch.randn_like)(X, min(p, 0.9)))
 wrong("dropout.gaussian", "random numbers shared between entries",
       gaussian(lambda X: torch.randn(())),
-      gaussian(lambda X: torch.randn_like(X[:, :, :1, :1] if X.ndim == 4 else X)),
+      gaussian(lambda X: torch.randn_like(X[:, :, :1] if X.ndim > 2 else X)),
       gaussian(lambda X: in_halves(X, torch.randn)))
 wrong("dropout.gaussian", "on the CPU",
       gaussian(lambda X: torch.randn(X.shape, dtype=X.dtype)),
