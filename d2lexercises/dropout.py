@@ -334,7 +334,7 @@ _GRADIENTS_RECORDED = Mistake(_counted(_share, grad=True), "gradients recorded",
 
 _READ_TWICE = ("batches read twice", "批量读了两次",
     "With a generator in the place of a list you lose batches: it gives each one once. Go through `{name}` in a single loop, and count there.",
-    "`{name}` 换成生成器之后，你丢掉了一些批量：生成器的每个批量只给一次。请只用一个循环遍历 `{name}`，计数也在其中进行。")
+    "`{name}` 换成生成器之后，你丢掉了一些批量：生成器的每个批量只给一次。请只遍历一次，计数也在同一个循环中进行。")
 
 def _nets_and_data():
     """Yield nets of several kinds in either mode, with data of which the last batch is smaller and harder."""
