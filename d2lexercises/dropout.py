@@ -2,7 +2,9 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -47,8 +49,7 @@ def _as(make: Callable, mistakes: Iterable[Mistake]) -> Iterator[Mistake]:
 _NOTHING_DROPPED = ("nothing dropped", "什么也没有丢弃",
     "`{what}` with p = {p} left no zero in {count} entries.", "p = {p} 时，`{what}` 的 {count} 个元素中没有一个零。")
 _EVERYTHING_DROPPED = Mistake(lambda X, p: X * torch.rand_like(X).long(), "everything dropped", "全部丢弃了",
-    "`{what}` with p = {p} left nothing but zeros in {count} entries.",
-    "p = {p} 时，`{what}` 的 {count} 个元素全是零。")
+    "`{what}` with p = {p} left nothing but zeros in {count} entries.", "p = {p} 时，`{what}` 的 {count} 个元素全是零。")
 _SHARE = ("With p = {p}, {want} of the entries should stay; in yours {got} do. p is the probability of being dropped, "
     "for each entry by itself.", "p = {p} 时，保留的元素应占 {want}，你的占 {got}。p 是丢弃概率，每个元素各自独立。")
 _KEEPS_P = ("keeps with probability p", "把 p 当成了保留概率", *_SHARE)
@@ -56,17 +57,26 @@ _WRONG_SHARE = ("wrong share dropped", "丢弃的比例不对", *_SHARE)
 _SHARED = ("random numbers shared between entries", "几个元素共用随机数",
     "In `{what}` entries at a fixed distance, or mirrored ones, are correlated. Each entry needs a random number of its own.",
     "`{what}` 中，相隔固定距离或位置对称的元素彼此相关。每个元素都要有自己的随机数。")
-_SAME_NUMBER = Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >= p * X.numel()) / (1 - p),
-    "the same number dropped every time", "每次丢弃的个数都相同",
-    "Seven calls all dropped {count} entries. Each entry should decide by itself, so that the number varies.",
-    "七次调用都恰好丢弃了 {count} 个元素。每个元素应各自独立地决定去留，所以个数应有变化。")
+_DEPENDENT = Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >= p * X.numel()) / (1 - p),
+    "entries depend on each other", "各元素之间不独立",
+    "In {calls} calls of `{what}` with p = {p} on one input of shape {shape}, the sum of output / input had mean {mean} and "
+    "variance {variance}; if each entry draws by itself, these are {count} and {want}. Draw once for each entry, and leave "
+    "the numbers alone: fix no count, normalize nothing, draw nothing again.",
+    "p = {p} 时，对形状为 {shape} 的同一输入调用 `{what}` {calls} 次，输出 / 输入之和的均值为 {mean}，方差为 {variance}；"
+    "如果每个元素各自独立抽取，两者应为 {count} 和 {want}。每个元素只抽一次，抽到什么就用什么：不要固定个数，不要归一化，也不要重抽。")
 _SAME_NUMBERS = ("the same random numbers every time", "每次的随机数都相同",
-    "Two calls of `{what}` drew the same random numbers. Draw new ones in each call, and set no seed inside.",
-    "两次调用 `{what}` 抽到了相同的随机数。每次调用都要重新抽取，函数内部不要设置随机种子。")
+    "Two calls of `{what}` drew the same random numbers. Draw new ones in each call; set no seed inside, and do not put torch's "
+    "random state back (`fork_rng` does).",
+    "两次调用 `{what}` 抽到了相同的随机数。每次调用都要重新抽取；内部不要设置随机种子，也不要恢复 torch 的随机状态（`fork_rng` 就会恢复）。")
 _NO_GRADIENT = ("no gradient", "没有梯度",
     "Nothing can be learned through `{what}`: it has lost its link to {input}. Compute it from {input} itself, without "
     "`detach`, `data`, `no_grad` or NumPy.",
     "梯度传不过 `{what}`：它与 {input} 之间断了计算图。请直接由 {input} 计算，不要用 `detach`、`data`、`no_grad` 或 NumPy。")
+_GRADIENT_OF_ANOTHER_CALL = ("gradient of another call", "用了另一次调用的梯度",
+    "Once `{what}` is called again, `backward()` of the first call gives another gradient. Its numbers must stay its own: keep them in "
+    "a local variable or in `ctx`, not on a class, a module or globally.",
+    "再次调用 `{what}` 之后，第一次调用的 `backward()` 给出的梯度就变了。每次调用的随机数都要各自保存：放在局部变量或 `ctx` 里，"
+    "不要放在类、模块或全局变量上。")
 _FACTORS = [  # of what stays, as functions of p
     Mistake(lambda p: 1.0, "mask not rescaled by 1/(1-p)", "掩码没有按 1/(1-p) 重新缩放",
             "What stays should be divided by 1-p, so that the mean stays as it was; yours is left as it is.",
@@ -79,26 +89,36 @@ _FACTORS = [  # of what stays, as functions of p
             "保留下来的应当放大，以补偿失去的部分：要除以 1-p。"),
 ]
 
-def _expect_dropped(draw: Callable, what: str, shapes: tuple = ((56, 50), (7, 5, 8, 10)), shared: tuple = _SHARED) -> None:
-    """State that `draw(shape, p)`, an output over its input, is 0 with probability p and else 1/(1-p)."""
-    found = [(p, draw(shape, p)) for shape in shapes for p in _small_and_large(0.15, 0.4)]
+def _noise(layer: Callable, X: torch.Tensor, p: float, what: str) -> torch.Tensor:
+    """Return the layer's output over its input: what the entries were multiplied by."""
+    with unchanged(X=X):
+        return (tensor(layer(X, p), what, like=X) / X).detach()
+
+_LARGE = (56, 50), (7, 5, 8, 10), (12, 10, 20), (5, 4, 7, 4, 5)
+
+def _expect_dropped(layer: Callable, what: str, shapes: tuple = _LARGE, shared: tuple = _SHARED, dims: tuple = (0, 1, 2)):
+    """State that a layer's noise is 0 with probability p and else 1/(1-p), and new in each call."""
+    for few in ((0.15, 0.4), (0.005, 0.01)):
+        doses = itertools.product(shapes, _small_and_large(*few))
+        _expect_shares([(p, _noise(layer, _far_from_zero(*shape), p, what)) for shape, p in doses], what, shared)
+    _expect_fresh(layer, what, _NOTHING_DROPPED, dims)
+
+def _expect_shares(found: list, what: str, shared: tuple) -> None:
     kept, misses = torch.cat([ratio[ratio != 0].flatten() for _, ratio in found]), []
     for p, ratio in found:
         stay, spread = (ratio != 0).double(), (p * (1 - p) / ratio.numel()) ** 0.5
         share = stay.mean().item()
-        expect(share < 1, *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=stay.numel())
-        expect(share > 0, *_EVERYTHING_DROPPED.words, what=what, p=f"{p:.2f}", count=stay.numel())
+        expect(share < 1, *_NOTHING_DROPPED, what=what, p=f"{p:.3f}", count=stay.numel())
+        expect(share > 0, *_EVERYTHING_DROPPED.words, what=what, p=f"{p:.3f}", count=stay.numel())
         alike = any((stay == stay.narrow(dim, 0, 1)).all() for dim in range(stay.ndim))
-        expect(not _share_numbers(stay), *(shared if alike else _SHARED), what=what)
+        expect(not 0.1 < p < 0.9 or not _share_numbers(stay), *(shared if alike else _SHARED), what=what)  # a few may lie in line
         misses.append((abs(share - 1 + p) / spread, abs(share - p) / spread, p, share))
     worst, _, p, share = max(misses)
-    expect(worst < 6, *(_KEEPS_P if max(miss[1] for miss in misses) < 4 else _WRONG_SHARE),
-           p=f"{p:.2f}", want=f"{1 - p:.0%}", got=f"{share:.0%}")
+    expect(worst < 6, *(_KEEPS_P if max(miss[1] for miss in misses) < 6 else _WRONG_SHARE),
+           p=f"{p:.3f}", want=f"{1 - p:.1%}", got=f"{share:.1%}")
     of_the_kept = Text("{what} / input, where it is not zero", "非零处的 {what} / 输入").format(what=what)
     full = lambda factor: torch.cat([torch.full_like(ratio[ratio != 0], factor(p)).flatten() for p, ratio in found])  # noqa: E731
     expect_close(kept, full(lambda p: 1 / (1 - p)), of_the_kept, _as(full, _FACTORS))
-    drops = [int((ratio == 0).sum()) for ratio in _expect_fresh(lambda: draw((13, 17), 0.4), what)]
-    expect(len({*drops}) > 1, *_SAME_NUMBER.words, count=drops[0])
 
 def _share_numbers(noise: torch.Tensor) -> bool:
     """Tell whether entries at any fixed distance, or mirrored at any point, are correlated."""
@@ -107,36 +127,53 @@ def _share_numbers(noise: torch.Tensor) -> bool:
     shifted, mirrored = (torch.fft.ifftn(waves * other).real.flatten().abs() for other in (waves.conj(), waves))
     return max(shifted[1:].max(), mirrored.max()) > 0.25 * shifted[0] or shifted[0] < 1e-10 * noise.numel()
 
-def _expect_fresh(draw: Callable, what: str) -> list:
-    """Return seven draws, all different, that no seed was set for."""
-    seed, draws = torch.initial_seed(), [draw() for _ in range(7)]
-    expect(not any(torch.allclose(*pair) for pair in itertools.combinations(draws, 2)), *_SAME_NUMBERS, what=what)
-    expect(torch.initial_seed() == seed, "seed set inside", "在内部设置了随机种子",
-           "`{what}` sets torch's seed, which decides all random numbers that come later. Draw new numbers, and set no seed.",
-           "`{what}` 设置了 torch 的随机种子，此后的所有随机数都由它决定。请直接抽取新的随机数，不要设置种子。", what=what)
-    return draws
+def _expect_fresh(layer: Callable, what: str, no_noise: tuple, dims: tuple) -> None:
+    """State that each call draws anew, with gradients or without, and each entry whatever the others are."""
+    for shape in ((9, 7), *((1,) * n for n in dims), *((2,) + (1,) * (n - 1) for n in dims if n)):
+        X, p, calls, noises = _far_from_zero(*shape), 0.6 + 0.15 * float(torch.rand(())), 128, []
+        for i in range(calls):  # on the same input, with nothing drawn in between
+            with torch.set_grad_enabled(i % 2 > 0):
+                noises.append(_noise(layer, X.requires_grad_(i % 4 > 1), p, what).flatten())
+        noise = torch.stack(noises).double()
+        if X.numel() > 9:
+            for i, where in enumerate(("with torch.no_grad(): ", "X.requires_grad = False; ") * 2):
+                expect((noise[i::4] != 1).any(), *no_noise, what=where * (i != 3) + what, p=f"{p:.2f}", count=X.numel())
+            expect(len(noise.unique(dim=0)) == calls, *_SAME_NUMBERS, what=what)
+        sums, want = noise.sum(1), X.numel() * p / (1 - p)
+        mean, variance = sums.mean(), (sums - X.numel()).square().mean()
+        expect(abs(mean - X.numel()) < 6 * (want / calls) ** 0.5 and 0.25 < variance / want < 1.75, *_DEPENDENT.words, calls=calls,
+               what=what, p=f"{p:.2f}", shape=shape, mean=short(mean), variance=short(variance), count=X.numel(), want=short(want))
 
-_SHAPES = {(): torch.float64, (6,): torch.float32, (5, 7): torch.float16, (2, 3, 4): torch.float64, (2, 3, 4, 5): torch.bfloat16}
+_SHAPES = {  # by their dtypes
+    torch.float64: ((), (2, 3, 4), (1, 5)), torch.float32: ((6,), (1, 1), (5, 1)), torch.float16: ((5, 7),),
+    torch.bfloat16: ((2, 3, 4, 5), (6, 6)),
+}
 
-def _expect_a_layer(layer: Callable, call: str, probabilities: tuple, fresh="torch.rand_like(X)", shapes=tuple(_SHAPES)):
+def _expect_a_layer(
+    layer: Callable, call: str, probabilities: tuple, fresh="torch.rand_like(X)", dims=(0, 1, 2, 3, 4), name="X", no_noise=_NOTHING_DROPPED
+) -> None:
     """State what holds for any `layer(X, p)`: X of any shape and dtype, on any device, with gradients."""
-    for shape, p in itertools.product(shapes, probabilities):
+    cases = [(shape, dtype) for dtype, shapes in _SHAPES.items() for shape in shapes if len(shape) in dims]
+    for (shape, dtype), p in itertools.product(cases, probabilities):
         # Not contiguous in memory, and a leaf.
-        X = _far_from_zero(*shape[::-1], dtype=_SHAPES[shape]).permute([*range(len(shape))][::-1]).detach().requires_grad_()
-        what = f"{call.format(p=p)}, X of shape {shape}"
-        with torch.no_grad(), unchanged(X=X):
-            layer(X, p)
-        with unchanged(X=X):
-            out = tensor(layer(X, p), what, like=X)
+        X = _far_from_zero(*shape[::-1], dtype=dtype).permute([*range(len(shape))][::-1]).detach().requires_grad_()
+        what = f"{call.format(p=p)}, {name} of shape {shape}"
+        for grad in (False, True):  # without gradients, a leaf can be changed in place
+            with torch.set_grad_enabled(grad), unchanged(**{name: X}):
+                out = tensor(layer(X, p), what, like=X)
         factor = (out / X).detach().double() + 0.0  # no -0
         want = torch.full_like(factor, 1 - p) if p in (0, 1) else factor.nan_to_num()
-        rounding = {"rtol": 1e-5, "atol": 30 * torch.finfo(X.dtype).eps}
+        rounding = {"rtol": 1e-5, "atol": 30 * torch.finfo(dtype).eps}
         expect_close(factor, want, Text("{what} / input", "{what} / 输入").format(what=what), **rounding)
-        (gradient,) = torch.autograd.grad(out.sum(), X, allow_unused=True) if out.requires_grad else (None,)
-        expect(gradient is not None or not out.any(), *_NO_GRADIENT, what=what, input="X")
+        expect(p in (0, 1) or X.numel() < 30 or (factor != factor.flatten()[0]).any(), *no_noise, what=what, p=p, count=X.numel())
+        gradient_of = partial(torch.autograd.grad, inputs=X, retain_graph=True, allow_unused=True)
+        (gradient,) = gradient_of(out.sum()) if out.requires_grad else (None,)
+        expect(gradient is not None or not out.any(), *_NO_GRADIENT, what=what, input=name)
         if gradient is not None:
             expect_close(gradient, factor, Text("the gradient of {what}", "{what} 的梯度").format(what=what), **rounding)
-        expect_on_its_device(layer, (X, p), "X", fresh)
+            layer(X, p)
+            expect(torch.equal(gradient_of(out.sum())[0], gradient), *_GRADIENT_OF_ANOTHER_CALL, what=what)
+        expect_on_its_device(layer, (X, p), name, fresh)
 
 class _Probe(nn.Module):
     """Hands on its input, and notes in which mode it did so."""
@@ -153,7 +190,7 @@ class _Probe(nn.Module):
 
 @exercise("dropout.layer", "dropout(X, p)", mistakes=[
     *_as(lambda factor: lambda X, p: X * _kept(X, p) * factor(p), _FACTORS),
-    _EVERYTHING_DROPPED, _SAME_NUMBER,
+    _EVERYTHING_DROPPED, _DEPENDENT,
     Mistake(lambda X, p: X, *_NOTHING_DROPPED),
     Mistake(lambda X, p: X * ~_kept(X, p) / (1 - p), *_KEEPS_P),
     Mistake(lambda X, p: X * torch.randint_like(X, 2) / (1 - p), *_WRONG_SHARE),
@@ -162,16 +199,7 @@ class _Probe(nn.Module):
 ])
 def layer(dropout):
     """Check inverted dropout; Srivastava et al. (2014), section 10."""
-    call = "dropout(X, p)"
-
-    def draw(shape, p):
-        X = _far_from_zero(*shape)
-        with unchanged(X=X):
-            return tensor(dropout(X, p), call, like=X) / X
-
-    _expect_dropped(draw, call)
-    with torch.no_grad():
-        expect((draw((13, 17), 0.5) == 0).any(), *_NOTHING_DROPPED, what=f"with torch.no_grad(): {call}", p=0.5, count=221)
+    _expect_dropped(dropout, "dropout(X, p)")
     _expect_a_layer(dropout, "dropout(X, {p})", (0, 0.5, 1))
 
 def _module(forward: Callable) -> type[nn.Module]:
@@ -209,40 +237,29 @@ _IN_EVAL_MODE = [  # factors of the output there, as functions of p
 def module(Dropout):
     """Check a dropout module inside a network, in both modes; nn.Dropout is the model."""
     expect(isinstance(Dropout, type) and issubclass(Dropout, nn.Module), "not a module", "不是模块",
-           "`Dropout` should be a class that inherits from `nn.Module`: only then do `net.train()` and `net.eval()` "
-           "reach it.",
+           "`Dropout` should be a class that inherits from `nn.Module`: only then do `net.train()` and `net.eval()` reach it.",
            "`Dropout` 应是继承自 `nn.Module` 的类，否则 `net.train()` 和 `net.eval()` 找不到它。")
     for method in ("__init__", "forward"):
         expect(getattr(Dropout, method) is not getattr(nn.Module, method), "method missing", "缺少方法",
-               "`Dropout` needs a method `{method}` of its own.",
-               "`Dropout` 需要有自己的方法 `{method}`。", method=method)
+               "`Dropout` needs a method `{method}` of its own.", "`Dropout` 需要有自己的方法 `{method}`。", method=method)
     p, large = _small_and_large(0.2, 0.4)
-    layers = [Dropout(p), Dropout(large)]
-    for layer in layers:
+    layers = {p: Dropout(p) for p in (p, large, 0, 1)}
+    for want, layer in layers.items():
         expect("training" in vars(layer), "super().__init__() is missing", "缺少 super().__init__()",
                "Begin `__init__` with `super().__init__()`: it makes the object a module.",
                "`__init__` 要以 `super().__init__()` 开头：有了它，对象才是模块。")
-    for layer, want in zip(layers, (p, large), strict=True):
         got = getattr(layer, "p", None)
         expect(got == want, "p not stored", "没有保存 p",
-               "After `layer = Dropout({want})`, `layer.p` should be {want}; yours is {got}.",
-               "执行 `layer = Dropout({want})` 之后，`layer.p` 应为 {want}，你的是 {got}。",
+               "After `layer = Dropout({want})`, and other layers made after it, `layer.p` should be {want}; yours is {got}.",
+               "执行 `layer = Dropout({want})`，接着又新建了别的层之后，`layer.p` 应为 {want}，你的是 {got}。",
                want=f"{want:.2f}", got=got)
-    _expect_two_modes(layers[0], p)
+    _expect_two_modes(layers[p], p)
+    _expect_a_layer_in_train_and_eval_mode(Dropout, layers[p])
 
 def _expect_two_modes(layer: nn.Module, p: float) -> None:
-    what = "net.train()(X)"
+    """State that the layer does nothing in evaluation mode, asks its own mode and p, and has no state."""
+    what, X = "net.train()(X)", _far_from_zero(13, 17)
     net = nn.Sequential(nn.Identity(), nn.Sequential(layer))
-
-    def trained(X, p):
-        layer.p = p
-        return net.train()(X)
-
-    def draw(shape, p):
-        X = _far_from_zero(*shape)
-        return tensor(trained(X, p), what, like=X) / X
-
-    X = _far_from_zero(13, 17)
     for _ in range(2):  # to and fro: the mode may be changed at any time
         with unchanged(X=X):
             out = tensor(net.eval()(X), "net.eval()(X)", like=X)
@@ -251,15 +268,41 @@ def _expect_two_modes(layer: nn.Module, p: float) -> None:
         with unchanged(X=X):
             out = tensor(net.train()(X), what, like=X)
         expect((out == 0).any(), *_NOTHING_DROPPED, what=what, p=f"{p:.2f}", count=out.numel())
+    state = [*net.state_dict(), *dict(net.named_parameters()), *dict(net.named_buffers())]
+    expect(not state, "state of its own", "有了自己的状态",
+           "After a call `net.state_dict()` holds `{name}`, so it does not fit a net with `nn.Dropout`, or one that never ran. Keep "
+           "p as a plain number, and the mask in a local variable: neither a parameter nor a buffer.",
+           "调用之后，`net.state_dict()` 里有 `{name}`，于是与用 `nn.Dropout` 的网络或没运行过的网络对不上。p 应是普通的数，"
+           "掩码放在局部变量里：都不要设为参数或缓冲区。", name="".join(state[:1]))
     layer.p = 0.95
     expect((net(X) == 0).double().mean() > 0.8, "a change of p has no effect", "改变 p 不起作用",
            "After `layer.p = 0.95` your layer still drops entries with the probability that it was made with. Read `self.p` in "
            "each call, as `nn.Dropout` does.",
            "执行 `layer.p = 0.95` 之后，你的层仍按创建时的概率丢弃元素。请像 `nn.Dropout` 那样，每次调用时都读取 `self.p`。")
-    _expect_dropped(draw, what)
-    _expect_a_layer(trained, "Dropout({p})(X)", (0, 0.5, 1))
+
+def _expect_a_layer_in_train_and_eval_mode(Dropout: type, layer: nn.Module) -> None:
+    """State that it is a layer: one that is kept, whose p changes, or a new one for each call."""
+
+    def kept(X, p):
+        layer.p = p
+        return layer.train()(X)
+
+    layers = itertools.cycle((kept, lambda X, p: Dropout(p)(X), lambda X, p: Dropout(p)(X)))
+    for method in (layer.eval, layer.train):
+        expect(method() is layer, "not the layer itself returned", "没有返回层本身",
+               "`layer.{method}()` should return the layer itself, as that of `nn.Module` does: `return self`.",
+               "`layer.{method}()` 应像 `nn.Module` 的那样返回层本身：`return self`。", method=method.__name__)
+    _expect_dropped(lambda X, p: next(layers)(X, p), "Dropout(p)(X)")
+    layer.p, twin = 0.5, copy.deepcopy(layer).eval()
+    twin.p, X = 0, _far_from_zero(13, 17)
+    expect((layer.train()(X) == 0).any() and torch.equal(twin(X), X) and torch.equal(twin.train()(X), X), "a copy asks the original", "副本仍在问原件",
+           "After `copy.deepcopy(layer)`, the mode or `p` of one of the two layers decides for both. Ask `self` in `forward` each time: a "
+           "function that was made in `__init__` keeps the first object, and a class is shared by all.",
+           "执行 `copy.deepcopy(layer)` 之后，其中一个层的模式或 `p` 同时决定了两者。请每次都在 `forward` 中询问 `self`："
+           "在 `__init__` 中造出的函数记住的是最初的对象，而类为所有对象共有。")
+    _expect_a_layer(lambda X, p: next(layers)(X, p), "Dropout({p})(X)", (0, 0.5, 1))
     for layer.p in (1.0, 0.5):
-        _expect_a_layer(lambda X, p: net.eval()(X), "net.eval()(X)", (0,))
+        _expect_a_layer(lambda X, p: layer.eval()(X), "layer.eval()(X)", (0,))
 
 # Measuring ----------------------------------------------------------------------------------------
 
@@ -289,15 +332,26 @@ _GRADIENTS_RECORDED = Mistake(_counted(_share, grad=True), "gradients recorded",
     "`with torch.no_grad():`.",
     "度量时，PyTorch 为反向传播保留了所有中间结果，而反向传播根本不会发生。请放在 `with torch.no_grad():` 之内度量。")
 
+_READ_TWICE = ("batches read twice", "批量读了两次",
+    "With a generator in the place of a list you lose batches: it gives each one once. Go through `{name}` in a single loop, and count there.",
+    "`{name}` 换成生成器之后，你丢掉了一些批量：生成器的每个批量只给一次。请只遍历一次，计数也在同一个循环中进行。")
+
 def _nets_and_data():
-    """Yield nets in either mode, with data of which the last batch is smaller and harder."""
-    for training, sizes, right_ones in ((True, (16, 16, 4), (12, 7, 1)), (False, (20, 20, 20, 7), (15, 11, 9, 1))):
-        net = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Sequential(nn.Dropout(0.8)), nn.Linear(6, 4))
-        net.eval()[1].bias.requires_grad_(False)
-        net[1].weight.grad = torch.ones_like(net[1].weight)
+    """Yield nets of several kinds in either mode, with data of which the last batch is smaller and harder."""
+    nets = (
+        nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Sequential(nn.Dropout(0.8)), nn.Linear(6, 4)),
+        nn.Sequential(nn.Conv1d(3, 4, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Dropout(0.8)), nn.Flatten()).double(),
+        nn.Sequential(nn.Dropout(0.8), nn.AvgPool2d((3, 1)), nn.Flatten()),  # no parameters
+    )
+    cases = (True, (16, 16, 4), (12, 7, 1)), (False, (20, 20, 20, 1), (15, 11, 9, 1)), (True, (9, 5), (7, 2))
+    for net, (training, sizes, right_ones) in zip(nets, cases, strict=True):
+        for parameter in [*net.eval().parameters()][1::2]:
+            parameter.requires_grad_(False)
+        for parameter in [*net.parameters()][::2]:
+            parameter.grad = torch.ones_like(parameter)
         data = []
         for size, hits in zip(sizes, right_ones, strict=True):
-            X = torch.randn(size, 3, 4)
+            X = torch.randn(size, 3, 4).to([*net.parameters(), torch.zeros(())][0].dtype)
             y = net(X).argmax(1)
             missed = torch.randperm(size)[hits:]
             y[missed] = (y[missed] + torch.randint(1, 4, (size - hits,))) % 4
@@ -324,13 +378,17 @@ def _measured_well(value, call, arguments):
     arguments["net"].calls.clear()
     return value
 
-value_exercise("dropout.evaluate", "accuracy(net, data_iter)",
-               inputs=_nets_and_data, right=_counted(_share), returns=_measured_well,
-               also=lambda answer, arguments, value: torch.no_grad()(answer)(*arguments.values()), mistakes=[
+def _also_from_a_generator(answer, arguments, value):
+    (net, data), got = arguments.values(), math.nan
+    with torch.no_grad(), suppress(ZeroDivisionError, ValueError, RuntimeError):  # where nothing was left to count
+        got = number(answer(net, (batch for batch in data)), "accuracy(net, data_iter)")
+    expect(math.isclose(got, value, abs_tol=1e-5), *_READ_TWICE, name="data_iter")
+
+value_exercise("dropout.evaluate", "accuracy(net, data_iter)", inputs=_nets_and_data, right=_counted(_share),
+               returns=_measured_well, also=_also_from_a_generator, mistakes=[
     Mistake(_counted(lambda hits, sizes: (hits / sizes).mean()),
             "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
-            "You average the accuracies of the batches, but the last batch is smaller. Count right answers and "
-            "examples.",
+            "You average the accuracies of the batches, but the last batch is smaller. Count right answers and examples.",
             "你对各批量的准确率取了平均，而最后一个批量较小。应累计答对的个数和样本的个数。"),
     Mistake(_counted(lambda hits, sizes: hits.sum() / (len(sizes) * sizes[0])),
             "last batch taken for a full one", "把最后一个批量当成了完整的批量",
@@ -340,14 +398,12 @@ value_exercise("dropout.evaluate", "accuracy(net, data_iter)",
             "percent instead of a share", "用了百分数，而不是比例",
             "Return a number between 0 and 1, not percent.", "请返回 0 与 1 之间的数，不要用百分数。"),
     Mistake(_counted(lambda hits, sizes: hits.sum()), "not divided by the number of examples", "没有除以样本数",
-            "That is the number of right answers: divide it by the number of examples.",
-            "这是答对的个数，还要除以样本数。"),
+            "That is the number of right answers: divide it by the number of examples.", "这是答对的个数，还要除以样本数。"),
     Mistake(_counted(lambda hits, sizes: 1 - _share(hits, sizes)),
             "error rate instead of accuracy", "该给准确率，却给了错误率",
             "That is the share of wrong answers.", "这是答错的比例，应返回答对的比例。"),
     Mistake(_counted(lambda hits, sizes: hits.sum() / len(sizes)), "divided by the number of batches", "除以了批量数",
-            "Divide the right answers by the number of examples, not of batches.",
-            "答对的个数应除以样本数，而不是批量数。"),
+            "Divide the right answers by the number of examples, not of batches.", "答对的个数应除以样本数，而不是批量数。"),
     Mistake(_counted(lambda hits, sizes: hits[-1] / sizes[-1]), "only the last batch", "只有最后一个批量",
             "You return the last batch's accuracy.", "你返回的是最后一个批量的准确率，应统计所有批量。"),
     Mistake(_counted(lambda hits, sizes: hits[0] / sizes[0]), "only the first batch", "只有第一个批量",
@@ -377,7 +433,8 @@ def _deep_nets():
         yield {"net": net.eval(), "X": torch.randn(256, 4, 6)}
     images = nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Conv2d(2, 5, 2), nn.ReLU(), _Probe(), nn.Dropout(), nn.Flatten(), nn.Linear(25, 3))
     images.eval()[4].train()  # one part in another mode
-    yield {"net": images, "X": torch.randn(64, 4, 6)}
+    yield {"net": images.double(), "X": torch.randn(64, 4, 6).double()}
+    yield {"net": nn.Sequential(_Probe(), nn.ReLU(), nn.Dropout()).eval(), "X": torch.randn(1, 40, 60)}
 
 def _hooked(statistic: Callable = torch.var, kind: type = nn.ReLU, *, before=False, as_defined=False) -> Callable:
     """Return an answer that measures all layers of a kind, behind or before them, as they run."""
@@ -421,8 +478,7 @@ def _a_number_for_each_relu(value, call, arguments):
 
 _AFTER_DROPOUT = Mistake(_hooked(kind=nn.Dropout), "measured after dropout", "在暂退法之后度量",
     "That is the variance after dropout has disturbed the activations. Measure what comes out of the ReLU at once: a "
-    "later layer may change it in place.",
-    "这是激活值受暂退法扰动之后的方差。ReLU 的输出要当场度量：后面的层可能会就地修改它。")
+    "later layer may change it in place.", "这是激活值受暂退法扰动之后的方差。ReLU 的输出要当场度量：后面的层可能会就地修改它。")
 
 def _also_in_train_mode(answer, arguments, value):
     net, X = arguments.values()
@@ -452,12 +508,10 @@ value_exercise("dropout.activation_variance", "activation_variance(net, X)", inp
             "That is the mean of the squares: the variance subtracts the squared mean.",
             "这是平方的均值：方差还要减去均值的平方。"),
     Mistake(_hooked(lambda H: H.var(0).mean()), "variance of each unit", "逐个单元求了方差",
-            "You take a variance over the batch for each unit, and average. Take one over all entries of the layer's "
-            "output.",
+            "You take a variance over the batch for each unit, and average. Take one over all entries of the layer's output.",
             "你对每个单元在批量上求方差，再取平均。应把该层输出的所有元素合在一起，求一个方差。"),
     Mistake(_hooked(lambda H: H.var(1).mean()), "variance of each example", "逐个样本求了方差",
-            "You take a variance over the units for each example, and average. Take one over all entries of the "
-            "layer's output.",
+            "You take a variance over the units for each example, and average. Take one over all entries of the layer's output.",
             "你对每个样本在各单元上求方差，再取平均。应把该层输出的所有元素合在一起，求一个方差。"),
     Mistake(_one_by_one, "layers called in the order of definition", "按定义的顺序调用了各层",
             "You call the layers one by one, as they are defined. Only `net(X)` knows in which order they run.",
@@ -480,7 +534,7 @@ def _loop(
 
     def train_epoch(net, train_iter, loss, optimizer):
         net.train(mode)
-        losses = []
+        losses, sizes = [], []
         for X, y in train_iter:
             batch_loss = loss(net(X), y)
             if clear == "before":
@@ -491,9 +545,10 @@ def _loop(
             if clear == "after":
                 optimizer.zero_grad()
             losses.append(item(loss(net(X), y) if late else batch_loss))
+            sizes.append(len(y))
         if step == "last":
             optimizer.step()
-        return value(losses, [len(y) for _, y in train_iter])
+        return value(losses, sizes)
 
     return train_epoch
 
@@ -516,8 +571,7 @@ _WRONG_STEPS = [
     _NOTHING_LEARNED, _NOT_IN_TRAIN_MODE,
     Mistake(_loop(clear="never"), "gradients pile up", "梯度越积越多",
             "Each step also used the gradients of all batches before it: `backward()` adds to what is there. Clear "
-            "them with `optimizer.zero_grad()`.",
-            "每一步还用上了之前所有批量的梯度：`backward()` 会把梯度加到已有的上面。"
+            "them with `optimizer.zero_grad()`.", "每一步还用上了之前所有批量的梯度：`backward()` 会把梯度加到已有的上面。"
             "请用 `optimizer.zero_grad()` 清零。"),
     Mistake(_loop(clear="never", step="last"), "one step an epoch", "每轮只走一步",
             "You take one step at the end of the epoch. Take one after each batch.",
@@ -535,8 +589,7 @@ _WRONG_SUMS = [
             "你返回的是最后一个批量的损失。应返回这一轮所有样本的平均损失。"),
     Mistake(_loop(lambda losses, sizes: sum(losses) / len(losses)),
             "last batch counted like the others", "把较小的最后一个批量与其他批量同等看待",
-            "You average over batches, but the last batch is smaller. Weight each batch's loss by its number of "
-            "examples.",
+            "You average over batches, but the last batch is smaller. Weight each batch's loss by its number of examples.",
             "你对批量取了平均，而最后一个批量较小。请按样本数给各批量的损失加权。"),
     Mistake(_loop(lambda losses, sizes: sum(losses) / sum(sizes)), "divided twice", "重复除以了样本数",
             "The loss of a batch is a mean already. Multiply it by the number of examples before you add up.",
@@ -555,34 +608,42 @@ _WRONG_SUMS = [
 def fix_loop(train_epoch):
     """Check one epoch of training against the textbook loop."""
     call = "train_epoch(net, train_iter, loss, optimizer)"
-    for momentum, gradient, sizes in ((0.0, None, (10, 10, 10, 3)), (0.9, 1.0, (12, 12, 5))):
-        start = nn.Sequential(nn.Sequential(_Probe()), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3)).eval()
+    cases = (0.0, None, (10, 10, 10, 3), list), (0.9, 1.0, (12, 12, 5), iter)
+    for (momentum, gradient, sizes, batches), dtype in zip(cases, (torch.float32, torch.float64), strict=True):
+        first = nn.Sequential(_Probe(), nn.Conv1d(2, 4, 2), nn.Flatten())
+        start = nn.Sequential(first, nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3)).to(dtype).eval()
         start.training = gradient is not None  # then only its parts are in evaluation mode
         start[4].bias.requires_grad_(False)
-        data = [(3 * torch.randn(n, 6), torch.randint(0, 3, (n,))) for n in sizes]
-        run = partial(_after_an_epoch, start=start, data=data, momentum=momentum, gradient=gradient)
+        data = [(3 * torch.randn(n, 2, 3, dtype=dtype), torch.randint(0, 3, (n,))) for n in sizes]
+        run = partial(_after_an_epoch, start=start, data=data, momentum=momentum, gradient=gradient, batches=batches)
         net, value, weights = run(train_epoch)
         got = number(value, call)
+        seen = net[0][0].training_seen
+        expect(batches is list or len(seen) >= len(sizes), *_READ_TWICE, name="train_iter")
         unlearned = torch.equal(weights, nn.utils.parameters_to_vector(start.parameters()))
         expect(not unlearned, *_NOTHING_LEARNED.words)
-        (probe,) = net[0]
-        seen = probe.training_seen
         expect(any(seen), *_NOT_IN_TRAIN_MODE.words)
         expect(all(seen), *_NOT_ALL_IN_TRAIN_MODE, count=len(seen), off=seen.count(False))
         _, right_value, right_weights = run(_loop())
-        expect_close(weights, right_weights, Text("the weights after an epoch", "训练一轮后的权重"),
+        after = Text("the weights after an epoch", "训练一轮后的权重")
+        expect_close(tensor(weights, after, like=right_weights), right_weights, after,
                      _as(lambda loop, run=run: run(loop)[2], _WRONG_STEPS), rtol=1e-3, atol=1e-5)
         expect_close(got, right_value, call, _as(lambda loop, run=run: run(loop)[1], _WRONG_SUMS), rtol=1e-3)
         expect(not getattr(value, "requires_grad", False), *_KEEPS_GRAPH.words)
+        expect(len(seen) == len(sizes), "not one pass for each batch", "不是每个批量运行一次",
+               "You ran the net {count} times for {batches} batches. The loss is that of the pass that trains: in another one "
+               "dropout draws anew, and normalization counts the batch twice.",
+               "{batches} 个批量，你却运行了网络 {count} 次。损失应取自训练的那一次前向计算：再运行一次，暂退法会重新抽取，"
+               "归一化也会把批量算两遍。", count=len(seen), batches=len(sizes))
 
-def _after_an_epoch(epoch, start, data, momentum, gradient):
+def _after_an_epoch(epoch, start, data, momentum, gradient, batches):
     """Return a copy of the net after the epoch, what the epoch returned, and the weights."""
     net = copy.deepcopy(start)
     for parameter in filter(lambda parameter: parameter.requires_grad, net.parameters()):
         parameter.grad = gradient and torch.full_like(parameter, gradient)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=momentum)
     with unchanged(train_iter=data):
-        value = epoch(net, data, nn.CrossEntropyLoss(label_smoothing=0.2), optimizer)
+        value = epoch(net, batches(data), nn.CrossEntropyLoss(label_smoothing=0.2), optimizer)
     return net, value, nn.utils.parameters_to_vector(net.parameters()).detach()
 
 # Judging experiments ------------------------------------------------------------------------------
@@ -592,9 +653,10 @@ def _accuracies(num_seeds: int, center: float) -> np.ndarray:
     return (center + 0.02 * torch.randn(num_seeds, dtype=torch.float64)).numpy()
 
 def _pairs():
-    for n in (5, 2, 9):
+    for n, sign in ((5, 1), (2, -1), (9, 1)):
         a, gain = _accuracies(n, 0.8), _accuracies(n, 0.005)
         gain[:2] = np.abs(gain[:2]) * [1, -1]  # each of the two wins at some seed
+        gain *= sign * np.sign(gain.mean())
         yield {"a": a, "b": a - 0.2 * gain}  # a seed is good or bad for both
 
 def _of_difference(mean: Callable = np.mean, error: Callable = lambda d: d.std(ddof=1) / len(d) ** 0.5) -> Callable:
@@ -630,26 +692,24 @@ value_exercise("dropout.paired_difference", "paired_difference(a, b)",
             "With the mean estimated from the same numbers, the variance divides by n-1: NumPy's `ddof=1`.",
             "均值也是由这些数估计的，所以方差要除以 n-1：NumPy 的 `ddof=1`。"),
     Mistake(_of_difference(error=lambda d: d.std(ddof=1) / len(d)),
-            "divided by n instead of √n", "该除以 √n，却除以了 n",
-            "Divide by the square root of n.", "应除以 n 的平方根。"),
+            "divided by n instead of √n", "该除以 √n，却除以了 n", "Divide by the square root of n.", "应除以 n 的平方根。"),
     Mistake(_of_difference(error=lambda d: d.var(ddof=1) / len(d)),
             "variance instead of standard error", "该用标准误，却用了方差",
             "That is the squared standard error: take the root.", "这是标准误的平方，还要开方。"),
     Mistake(_of_difference(error=lambda d: 1.96 * d.std(ddof=1) / len(d) ** 0.5),
             "interval instead of standard error", "该用标准误，却用了置信区间",
-            "Return the standard error itself, not an interval's half-width.",
-            "请返回标准误本身，而不是置信区间的半宽。"),
+            "Return the standard error itself, not an interval's half-width.", "请返回标准误本身，而不是置信区间的半宽。"),
 ])
 
 def _losses():
     """Yield losses with the best epoch anywhere: alone, by very little, or first of equals."""
-    for shape, place in itertools.product(((3, 20), (5, 12), (1, 7), (4, 9), (3, 1), (2, 4)), (0, -1, None, None)):
+    for shape, place in itertools.product(((3, 20), (5, 12), (1, 7), (4, 9), (3, 1), (1, 1), (2, 4)), (0, -1, None, None)):
         losses = (torch.rand(shape, dtype=torch.float64) + 0.5).numpy()
         if place is not None:
             losses[:, place] -= losses.mean(0)[place] - losses.mean(0).min() + 0.01
         yield {"valid_loss": losses * 10 ** float(torch.randint(-2, 3, ()))}
     losses = np.random.default_rng(int(torch.randint(99, ()))).uniform(1, 2, (4, 12))
-    losses[:, [3, 8]] = [1, 1 - 1e-5]
+    losses[:, [3, 8]] = [1, 1 - 1e-6]
     yield {"valid_loss": losses}
     yield {"valid_loss": np.array([[0.9, 0.5, 0.7, 0.5]] * 2)}
     yield {"valid_loss": np.array([[20.0, 12.0, 15.0], [15.0, 20.0, 25.0]])}
@@ -662,8 +722,7 @@ value_exercise("dropout.best_epoch", "best_epoch(valid_loss)", inputs=_losses,
             "You average the best epochs of the single seeds. Average the losses first, then look for the lowest.",
             "你对各随机种子自己的最佳轮次取了平均。应先对损失取平均，再找最低的。"),
     Mistake(lambda loss: loss[0].argmin() + 1, "one seed only", "只用了一个随机种子",
-            "You look at the first seed only. Average over the seeds.",
-            "你只看了第一个随机种子。应对所有随机种子取平均。"),
+            "You look at the first seed only. Average over the seeds.", "你只看了第一个随机种子。应对所有随机种子取平均。"),
     Mistake(lambda loss: loss.mean(1).argmin() + 1, "seeds and epochs swapped", "随机种子与轮次弄反了",
             "That is the best seed. `valid_loss[seed, epoch]`: average over the first index.",
             "这是最好的随机种子。`valid_loss[seed, epoch]`：应沿第一个下标取平均。"),
@@ -693,14 +752,12 @@ def _four_groups():
 value_exercise("dropout.interaction", "interaction(none, decay, dropout, both)", inputs=_four_groups,
                right=lambda none, decay, dropout, both: ((both - dropout) - (decay - none)).mean(), mistakes=[
     Mistake(lambda none, decay, dropout, both: ((decay - none) - (both - dropout)).mean(),
-            "sign turned round", "符号反了",
-            "Positive should mean that weight decay gains more when dropout is there.",
+            "sign turned round", "符号反了", "Positive should mean that weight decay gains more when dropout is there.",
             "正值应表示：有暂退法时，权重衰减的增益更大。"),
     Mistake(lambda none, decay, dropout, both: (both - dropout - decay).mean(), "baseline forgotten", "忘了基准",
             "The gain of weight decay alone is decay - none.", "权重衰减单用时的增益是 decay - none。"),
     Mistake(lambda none, decay, dropout, both: ((both - dropout) + (decay - none)).mean(),
-            "gains added", "两个增益加在了一起",
-            "Compare the two gains of weight decay: subtract one from the other.",
+            "gains added", "两个增益加在了一起", "Compare the two gains of weight decay: subtract one from the other.",
             "应比较权重衰减的两个增益：用一个减去另一个。"),
     Mistake(lambda none, decay, dropout, both: (both - none).mean(),
             "gain of both against none", "两者并用相对于 none 的增益",
@@ -708,12 +765,10 @@ value_exercise("dropout.interaction", "interaction(none, decay, dropout, both)",
             "这是两者并用的总增益。它与各自单用的增益之和相比如何？"),
     Mistake(lambda none, decay, dropout, both: (both - np.maximum(decay, dropout)).mean(),
             "gain of both against the better one", "两者并用相对于较好一个的增益",
-            "That is what the second one adds to the better one. Compare it with what it adds to no regularization at "
-            "all.",
+            "That is what the second one adds to the better one. Compare it with what it adds to no regularization at all.",
             "这是第二个在较好的一个之上带来的增益。应把它与没有正则化时带来的增益相比。"),
     Mistake(lambda none, decay, dropout, both: (both - dropout - decay - none).mean(),
-            "baseline counted twice", "基准算了两次",
-            "Mind the signs: minus (decay - none) is minus decay plus none.",
+            "baseline counted twice", "基准算了两次", "Mind the signs: minus (decay - none) is minus decay plus none.",
             "注意符号：减去 (decay - none)，就是减 decay 加 none。"),
     Mistake(lambda none, decay, dropout, both: ((both - dropout) - (decay - none)).sum(),
             "sum instead of mean", "该取平均，却求了和",
@@ -723,9 +778,9 @@ value_exercise("dropout.interaction", "interaction(none, decay, dropout, both)",
 # Theory -------------------------------------------------------------------------------------------
 
 def _units():
-    for n in (4, 1, 9):
-        w, x = torch.randn(n) + 1, torch.randn(n) - 1
-        for p in (*_small_and_large(0.1, 0.4), 0.0):
+    for n, dtype in ((4, torch.float32), (1, torch.float64), (9, torch.float32)):
+        w, x = torch.randn(n, dtype=dtype) + 1, torch.randn(n, dtype=dtype) - 1
+        for p in (*_small_and_large(0.1, 0.4), 0.0, *_small_and_large(0.005, 0.05)):
             yield {"w": w, "x": x, "p": p}
 
 def _variance_over_all_masks(w, x, p):
@@ -740,8 +795,7 @@ def _squares(w, x):
 
 value_exercise("dropout.variance", "output_variance(w, x, p)", inputs=_units, right=_variance_over_all_masks, mistakes=[
     Mistake(lambda w, x, p: p * (1 - p) * _squares(w, x), "mask not rescaled by 1/(1-p)", "掩码没有按 1/(1-p) 重新缩放",
-            "That is the variance if the mask is not divided by 1-p. Dividing a random number by c divides its "
-            "variance by c².",
+            "That is the variance if the mask is not divided by 1-p. Dividing a random number by c divides its variance by c².",
             "这是掩码不除以 1-p 时的方差。随机数除以 c，方差就除以 c²。"),
     Mistake(lambda w, x, p: p * _squares(w, x), "divided by 1-p only", "只除以了 1-p",
             "Dividing a random number by 1-p divides its variance by (1-p)².", "随机数除以 1-p，方差就除以 (1-p)²。"),
@@ -754,8 +808,7 @@ value_exercise("dropout.variance", "output_variance(w, x, p)", inputs=_units, ri
             "只有一个输入时，这是平方的均值。方差还要减去均值的平方。"),
     Mistake(lambda w, x, p: p / (1 - p) * (w * x).sum() ** 2,
             "sum squared instead of squares summed", "该先平方再求和，次序反了",
-            "You square the sum. The masks are independent, so the variances of the terms add up: square each term, "
-            "then sum.",
+            "You square the sum. The masks are independent, so the variances of the terms add up: square each term, then sum.",
             "你对和取了平方。各个掩码相互独立，所以各项的方差相加：先逐项平方，再求和。"),
     Mistake(lambda w, x, p: p / (1 - p) * (w * x).sum(), "squares missing", "漏了平方",
             "Multiplying a random number by c multiplies its variance by c².", "随机数乘以 c，方差就乘以 c²。"),
@@ -776,14 +829,12 @@ _BIAS_DROPPED = Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p), F.dropou
     "With X = 0 the output should be b; in yours a part of it is zero. Only weights are dropped.",
     "X = 0 时输出应为 b，你的输出却有一部分是零。丢弃的只是权重。")
 _BIAS_RESCALED = Mistake(lambda X, W, b, p: F.linear(X, W * _kept(W, p), b) / (1 - p),
-    "bias rescaled too", "偏置也重新缩放了",
-    "With X = 0 the output should be b. Only the weights are masked and rescaled.",
+    "bias rescaled too", "偏置也重新缩放了", "With X = 0 the output should be b. Only the weights are masked and rescaled.",
     "X = 0 时输出应为 b。加掩码并重新缩放的只是权重。")
 _BIAS_LEFT_OUT = Mistake(lambda X, W, b, p: F.linear(X, F.dropout(W, p)),
     "bias left out", "漏了偏置", "Add the bias b.", "请加上偏置 b。")
 _FOR_EACH_EXAMPLE = ("different for each example", "每个样本各不相同",
-    "Equal rows of X gave different outputs. What is dropped are weights, by one mask in a call, and all examples "
-    "share them.",
+    "Equal rows of X gave different outputs. What is dropped are weights, by one mask in a call, and all examples share them.",
     "X 中相同的行得到了不同的输出。丢弃的是权重，每次调用只用一个掩码，所有样本共用。")
 _ACTIVATIONS = ("activations dropped instead of weights", "该丢弃权重，却丢弃了激活值",
     "All weights of an input or of an output are dropped together, as if activations had been dropped. Each single "
@@ -805,61 +856,59 @@ def dropconnect(answer):
     call = "dropconnect(X, W, b, p)"
 
     def layer(X, W, b, p):
-        return tensor(answer(X, W, b, p), call, (len(X), len(W)))
+        with unchanged(X=X, W=W, b=b):
+            return tensor(answer(X, W, b, p), call, like=X.new_empty(len(X), len(W)))
 
-    def draw(shape, p):
-        W, b, one_each = _far_from_zero(*shape), torch.randn(shape[0]), torch.eye(shape[1])
-        # The outputs are the weights themselves.
-        return (layer(one_each, W, b, p) - b).round(decimals=5) / W.T
+    def of_the_weights(W, p):  # The outputs are the weights themselves.
+        return layer(torch.eye(W.shape[1], dtype=W.dtype, device=W.device), W, torch.zeros_like(W[:, 0]), p).T
 
+    for shape in ((9, 14), (7, 7), (1, 4)):
+        _expect_the_bias(layer, _far_from_zero(*shape))
+    _expect_dropped(of_the_weights, call, ((56, 50), (30, 90)), _ACTIVATIONS, (2,))
     W, b, X = _far_from_zero(9, 14), torch.randn(9), torch.randn(8, 14)
-    with unchanged(X=X, W=W, b=b):
-        layer(X, W, b, 0.3)
-    expect_close(layer(X, W, b, 0.0), F.linear(X, W, b), "dropconnect(X, W, b, 0)",
-                 _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
+    expect_close(layer(X, W, b, 1.0), b.expand(8, -1), "dropconnect(X, W, b, 1)")
+    _expect_a_layer(of_the_weights, "dropconnect(X, W, b, {p})", (0, 0.5, 1), "torch.rand_like(W)", (2,), "W")
+    for p, dtype in itertools.product((0, 0.5, 1), (torch.float32, torch.float64)):
+        _expect_gradients_of_dropconnect(answer, f"dropconnect(X, W, b, {p})", p, dtype)
+
+def _expect_the_bias(layer: Callable, W: torch.Tensor) -> None:
+    """State that all is linear with p = 0, the bias is left alone, and all examples share their weights."""
+    b, X = torch.randn(len(W)), torch.randn(8, W.shape[1])
     b_only, zeros = b.expand(8, -1), torch.zeros_like(X)
-    for p in (0.3, 0.7, 0.5, 0.6):
+    expect_close(layer(X, W, b, 0.0), F.linear(X, W, b), f"dropconnect(X, W, b, 0), W of shape {(*W.shape,)}",
+                 _as(lambda wrong: wrong(X, W, b, 0.0), [_BIAS_LEFT_OUT]), rtol=1e-3, atol=1e-4)
+    for p in (0.6, 0.5, 0.7, 0.3):
         out = layer(zeros, W, b, p)
         expect((out == 0).all() or (out != 0).all(), *_BIAS_DROPPED.words)
         expect_close(out, b_only, "dropconnect(0, W, b, p)",
                      _as(lambda wrong, p=p: wrong(zeros, W, b, p), [_BIAS_RESCALED, _BIAS_LEFT_OUT]))
         same = layer(X[:1].expand(8, -1), W, b, p)
         expect(torch.allclose(same, same[:1].expand(8, -1), rtol=1e-3, atol=1e-3), *_FOR_EACH_EXAMPLE)
-    _expect_dropped(draw, call, ((56, 50), (30, 90)), _ACTIVATIONS)
-    expect_close(layer(X, W, b, 1.0), b_only, "dropconnect(X, W, b, 1)")
-    for p, dtype in itertools.product((0, 0.5, 1), (torch.float32, torch.float64)):
-        _expect_gradients_of_dropconnect(answer, f"dropconnect(X, W, b, {p})", p, dtype)
 
 def _expect_gradients_of_dropconnect(answer: Callable, call: str, p: float, dtype: torch.dtype) -> None:
-    """State that X, W and b, of any layout and dtype, feel the output, and that it lies where they do."""
+    """State that X and b, of any layout and dtype, feel the output."""
     W, X = (values.T.detach().requires_grad_() for values in (_far_from_zero(6, 5, dtype=dtype), torch.eye(6, dtype=dtype)))
     b = torch.randn(5, dtype=dtype).requires_grad_()
-    with unchanged(X=X, W=W, b=b):
-        out = tensor(answer(X, W, b, p), call, like=torch.empty(6, 5, dtype=dtype))
-    kept = (out - b).detach().T
-    want = {"W": kept / W.detach(), "X": kept.sum(0).expand(6, -1), "b": torch.full_like(b, 6)}
-    gradients = torch.autograd.grad(out.sum(), (W, X, b), allow_unused=True) if out.requires_grad else (None,) * 3
+    out = answer(X, W, b, p)
+    want = {"X": (out - b).detach().sum(1).expand(6, -1), "b": torch.full_like(b, 6)}
+    gradients = torch.autograd.grad(out.sum(), (X, b), allow_unused=True) if out.requires_grad else (None,) * 2
     for (name, right), gradient in zip(want.items(), gradients, strict=True):
         expect(gradient is not None or not right.any(), *_NO_GRADIENT, what=call, input=name)
         if gradient is not None:
             expect_close(gradient, right, Text("the gradient of {what} at {name}", "{what} 对 {name} 的梯度").format(
                 what=call, name=name), rtol=1e-3, atol=1e-4)
-    expect_on_its_device(answer, (X, W, b, p), "W", "torch.rand_like(W)")
 
 def _noisy(variance: Callable = lambda p: p / (1 - p), mean=1.0, draw: Callable = torch.randn_like) -> Callable:
     """Return an answer that multiplies by noise of this variance; with p = 0 it does nothing."""
     return lambda X, p: X * (mean + variance(p) ** 0.5 * draw(X)) if p else X
 
-_NO_NOISE = Mistake(lambda X, p: X.clone(), "no noise", "没有噪声",
-    "`{what}` returns X itself.", "`{what}` 原样返回了 X。")
+_NO_NOISE = Mistake(lambda X, p: X.clone(), "no noise", "没有噪声", "`{what}` returns X itself.", "`{what}` 原样返回了 X。")
 _NOISE_ADDED = Mistake(lambda X, p: X + (p / (1 - p)) ** 0.5 * torch.randn_like(X),
     "noise added instead of multiplied", "噪声是加上去的，不是乘上去的",
-    "Where X is 0 the output should be 0 as well: multiply X by the noise.",
-    "X 为 0 之处，输出也应为 0：请把 X 乘以噪声。")
+    "Where X is 0 the output should be 0 as well: multiply X by the noise.", "X 为 0 之处，输出也应为 0：请把 X 乘以噪声。")
 _ZEROS = Mistake(F.dropout, "zeros in the noise", "噪声里有零",
     "{share} of the entries came out as 0. Normally distributed numbers are hardly ever 0: nothing is dropped here, and nothing "
-    "cut off.",
-    "{share} 的元素成了 0。服从正态分布的数几乎从不为 0：这里什么也不丢弃，也不截断。")
+    "cut off.", "{share} 的元素成了 0。服从正态分布的数几乎从不为 0：这里什么也不丢弃，也不截断。")
 _MEAN_0 = Mistake(_noisy(mean=0.0), "noise of mean 0", "噪声的均值为 0",
     "Your noise has mean 0, so on average nothing of X is left. Its mean should be 1.",
     "你的噪声均值为 0，平均来说 X 什么也不剩。均值应为 1。")
@@ -867,10 +916,8 @@ _WRONG_MEAN = Mistake(lambda X, p: _noisy()(X, p) / (1 - p), "wrong mean", "均�
     "The mean of output / input should be 1; for p in {p} yours is {mean}.", "输出 / 输入的均值应为 1；p 取 {p} 时，你的是 {mean}。")
 _NOT_GAUSSIAN = Mistake(_noisy(draw=lambda X: 12**0.5 * (torch.rand_like(X) - 0.5)), "not Gaussian", "不是高斯分布",
     "The fourth power of (noise - mean) / standard deviation has mean 3 if the noise is normally distributed; with yours it is "
-    "{fourth}.",
-    "若噪声服从正态分布，(噪声 - 均值) / 标准差 的四次方均值为 3；你的噪声是 {fourth}。")
-_VARIANCE_OF_DROPOUT = ("The variance of dropout's noise is p/(1-p).",
-    "暂退法噪声的方差是 p/(1-p)。")
+    "{fourth}.", "若噪声服从正态分布，(噪声 - 均值) / 标准差 的四次方均值为 3；你的噪声是 {fourth}。")
+_VARIANCE_OF_DROPOUT = ("The variance of dropout's noise is p/(1-p).", "暂退法噪声的方差是 p/(1-p)。")
 _VARIANCES = [  # of the noise, as functions of p
     Mistake(lambda p: (p / (1 - p)) ** 2, "p/(1-p) as standard deviation", "把 p/(1-p) 当成了标准差",
             "p/(1-p) is the variance; `randn` must be multiplied by the standard deviation, its root.",
@@ -894,25 +941,19 @@ _VARIANCES = [  # of the noise, as functions of p
 def gaussian(gaussian_dropout):
     """Check multiplicative noise N(1, p/(1-p)); Srivastava et al. (2014), section 10."""
     call = "gaussian_dropout(X, p)"
-
-    def draw(p, *shape):
-        X = _far_from_zero(*shape, dtype=torch.float64)
-        with unchanged(X=X):
-            return tensor(gaussian_dropout(X, p), call, like=X) / X
-
-    expect((draw(0.3, 7, 9) != 1).any(), *_NO_NOISE.words, what=call)
-    zero = tensor(gaussian_dropout(torch.zeros(9, 9), 0.5), call, (9, 9))
-    expect(not zero.any(), *_NOISE_ADDED.words)
-    _expect_fresh(lambda: draw(0.3, 7, 9), call)
-    _expect_gaussian({p: draw(p, 80, 100) for p in _small_and_large(0.1, 0.3)}, call)
-    _expect_a_layer(gaussian_dropout, "gaussian_dropout(X, {p})", (0, 0.3), "torch.randn_like(X)", [*_SHAPES][2:])
+    expect((_noise(gaussian_dropout, _far_from_zero(7, 9), 0.3, call) != 1).any(), *_NO_NOISE.words, what=call)
+    expect(not tensor(gaussian_dropout(torch.zeros(9, 9), 0.5), call, (9, 9)).any(), *_NOISE_ADDED.words)
+    for shape, ps in (((50, 100), (0.1, 0.3)), ((10, 20, 25), (0.1, 0.3)), ((5, 4, 10, 25), (0.02, 0.05))):
+        _expect_gaussian({p: _noise(gaussian_dropout, _far_from_zero(*shape).double(), p, call) for p in _small_and_large(*ps)}, call)
+    _expect_fresh(gaussian_dropout, call, _NO_NOISE.words, (2, 3))
+    _expect_a_layer(gaussian_dropout, "gaussian_dropout(X, {p})", (0, 0.3), "torch.randn_like(X)", (2, 3, 4), no_noise=_NO_NOISE.words)
 
 def _expect_gaussian(noises: dict[float, torch.Tensor], what: str) -> None:
     """State that the numbers for each p are independent, and of N(1, p/(1-p))."""
     for noise in noises.values():
         zeros = (noise == 0).double().mean()
         expect(zeros < 0.01, *_ZEROS.words, share=f"{zeros:.0%}")
-        expect(not _share_numbers(noise), *_SHARED, what=what)
+        expect(not _share_numbers(noise > noise.mean() + 1e-6), *_SHARED, what=what)  # not by how large the largest are
     noise = torch.stack([noise.flatten() for noise in noises.values()])
     mean, std, n = noise.mean(1), noise.std(1), noise.shape[1]
     expect(((mean - 0).abs() > 6 * std / n**0.5).any(), *_MEAN_0.words)

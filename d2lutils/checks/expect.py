@@ -183,22 +183,27 @@ def unchanged(**values: object):
     """Raise `Wrong` if an answer that runs in here changes what is not its own.
 
     That is one of the named tensors, arrays, lists (of tensors, too) or nets (their modes, hooks,
-    weights, …); or whether gradients are recorded, or on which device and in which dtype new tensors
-    are made.
+    weights, …); whether gradients are recorded, for each tensor, too; on which device and in which
+    dtype new tensors are made; or, where something is named, the seed of torch's random numbers.
     """
-    before, switches = {name: _copy(value) for name, value in values.items()}, _switches()
+    before, switches = {name: _copy(value) for name, value in values.items()}, _switches(values)
     yield
-    for switch, now in _switches().items():
+    for switch, now in _switches(values).items():
+        expect(now == switches[switch] or switch != "torch.initial_seed()", "seed set inside", "在内部设置了随机种子",
+               "Your code sets torch's seed to {now}. That decides all random numbers that come later, in your code and elsewhere, so "
+               "that they repeat. Set no seed.",
+               "你的代码把 torch 的随机种子设成了 {now}。此后的所有随机数（不只是你的代码里的）都由它决定，于是会重复。请不要设置种子。",
+               now=now)
         expect(now == switches[switch], "setting of torch not restored", "torch 的设置没有恢复",
-               "After your code `{switch}` is {now}; before, it was {before}. That holds for all that runs later: with gradients "
-               "off, nothing can be trained any more. Put it back; `with torch.no_grad():` does so by itself.",
-               "你的代码运行之后，`{switch}` 是 {now}，之前却是 {before}。这会影响此后运行的一切：梯度若一直关着，"
-               "就什么也无法训练了。请恢复原样；`with torch.no_grad():` 会自动恢复。", switch=switch, now=now, before=switches[switch])
+               "After your code `{switch}` is {now}; before, it was {before}. That holds for all that runs later, too. Leave it as it "
+               "was, or put it back; for the recording of gradients, `with torch.no_grad():` does so by itself.",
+               "你的代码运行之后，`{switch}` 是 {now}，之前却是 {before}。这会影响此后运行的一切。请不要改动它，或在最后恢复原样；"
+               "梯度的记录与否，`with torch.no_grad():` 会自动恢复。", switch=switch, now=now, before=switches[switch])
     for name, value in values.items():
         if isinstance(value, nn.Module):
             _expect_same_net(before[name], _copy(value))
             continue
-        same = _same(before[name], value)
+        same = _same(before[name], _copy(value))
         expect(same or not isinstance(value, list), "input changed in place", "就地改动了输入",
                "Your code changed the list `{name}` or what it holds, which belongs to the caller. Only read it.",
                "你的代码改动了传进来的列表 `{name}` 或其中的内容。请只读取，不要改动。", name=name)
@@ -208,9 +213,10 @@ def unchanged(**values: object):
                "你的代码改动了传进来的 `{name}` 本身，调用方还要用它。"
                "请另建新的：用 `{name} * 2`，不要用 `{name} *= 2`。", name=name)
 
-def _switches() -> dict:
-    asked = torch.is_grad_enabled, torch.get_default_dtype, torch.get_default_device
-    return {f"torch.{ask.__name__}()": ask() for ask in asked}
+def _switches(values: dict) -> dict:
+    asked = torch.is_grad_enabled, torch.get_default_dtype, torch.get_default_device, *[torch.initial_seed] * bool(values)
+    flags = {f"{name}.requires_grad": x.requires_grad for name, x in values.items() if isinstance(x, torch.Tensor)}
+    return {f"torch.{ask.__name__}()": ask() for ask in asked} | flags
 
 def _state(net: nn.Module) -> dict:
     """Return the modes of all parts of a net, its hooks, and what else it consists of."""
@@ -219,8 +225,8 @@ def _state(net: nn.Module) -> dict:
         rest |= {name: id(part), **{f"{name}.{key}": value for key, value in vars(part).items() if callable(value)}}
     for name, value in (*net.named_parameters(), *net.named_buffers()):
         grad = value.grad if value.is_leaf else None
-        rest |= {name: _copy(value), f"{name}.requires_grad": value.requires_grad,
-                 f"{name}.grad": None if grad is None else _copy(grad)}
+        rest |= {f"{name}.requires_grad": value.requires_grad, f"{name}.dtype": value.dtype,
+                 name: _copy(value), f"{name}.grad": None if grad is None else _copy(grad)}
     hooks = [h for part in parts.values() for key, h in sorted(vars(part).items()) if key.endswith("_hooks")]
     return {
         "parts": parts,
@@ -254,9 +260,9 @@ def _copy(value):
         return _state(value)
     if isinstance(value, (list, tuple)):
         return [_copy(part) for part in value]
-    if isinstance(value, dict):
-        return {key: _copy(part) for key, part in value.items()}
-    return value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+    if isinstance(value, torch.Tensor):
+        return [value.detach().clone(), value.dtype, value.requires_grad]
+    return copy.deepcopy(value)
 
 def _same(a, b) -> bool:
     if isinstance(a, (list, tuple)):

@@ -60,7 +60,7 @@ def _examine(exercise: Exercise, answer: object, seed: int) -> Wrong | None:
     try:
         _optimizers_loading().join()
         before = _namespaces()
-        torch.default_generator.manual_seed(seed)  # the inputs lie on the CPU
+        torch.default_generator.manual_seed(seed ^ 1 << 40)  # the same numbers, but no seed that an answer sets
         try:
             with _time_limit():
                 _judge(exercise, answer)

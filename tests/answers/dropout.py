@@ -32,6 +32,33 @@ def in_halves(X, draw):
     half = draw(X.numel() // 2 + 1, dtype=X.dtype, device=X.device)
     return torch.cat([half, half])[: X.numel()].view(X.shape)
 
+def forked(draw):
+    """The answer, after which the random numbers go on from where they were before."""
+    return lambda *given: torch.random.fork_rng([])(draw)(*given)
+
+def drawn_again(draw, enough):
+    """The answer, called until what it gives will do."""
+    def answer(X, p):
+        while not enough(out := draw(X, p)) and 0 < p < 1:
+            pass
+        return out
+
+    return answer
+
+def standardized(X):
+    noise = torch.randn_like(X)
+    return (noise - noise.mean()) / noise.std()
+
+class MaskOfTheLastCall(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, X, p):
+        MaskOfTheLastCall.factor = F.dropout(torch.ones_like(X), p)
+        return X * MaskOfTheLastCall.factor
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * MaskOfTheLastCall.factor, None
+
 @right("dropout.layer")
 def layer_with_where(X, p):
     if p == 1:
@@ -52,9 +79,10 @@ right("dropout.layer")(F.dropout)
 right("dropout.layer")(lambda X, p: masked(X, p, (torch.rand(X.shape) > p).to(X.device)))
 calls = []
 wrong("dropout.layer", "the same random numbers every time",
-      lambda X, p: (torch.manual_seed(0), F.dropout(X, p))[1],
+      forked(F.dropout),
       lambda X, p: (calls.append(1), seeded(X, p, len(calls) // 3))[1])
 wrong("dropout.layer", "seed set inside",
+      lambda X, p: (torch.manual_seed(0), F.dropout(X, p))[1],
       lambda X, p: (calls.append(1), torch.manual_seed(len(calls)), F.dropout(X, p))[2])
 wrong("dropout.layer", "on the CPU",
       lambda X, p: masked(X, p, torch.rand(X.shape) >= p),
@@ -68,32 +96,55 @@ wrong("dropout.layer", "not a finite number",
       lambda X, p: X * (torch.rand_like(X) >= p) / (torch.ones(()) - p),
       lambda X, p: torch.where(torch.rand_like(X) < p, torch.zeros_like(X), X / (1 - p)))
 wrong("dropout.layer", "nothing dropped",
-      lambda X, p: F.dropout(X, p) if torch.is_grad_enabled() else 1 * X)
+      lambda X, p: F.dropout(X, p) if torch.is_grad_enabled() else 1 * X,
+      lambda X, p: F.dropout(X, p, not X.requires_grad) if p < 1 else 0 * X,
+      lambda X, p: F.dropout(X, p, X.dtype != torch.bfloat16) if p < 1 else 0 * X)
 wrong("dropout.layer", "no gradient",
       lambda X, p: F.dropout(X.detach(), p),
       lambda X, p: X.detach() if p == 0 else F.dropout(X, p))
-wrong("dropout.layer", "wrong value", lambda X, p: X + (F.dropout(X, p) - X).detach())
+wrong("dropout.layer", "wrong value",
+      lambda X, p: X + (F.dropout(X, p) - X).detach(),
+      lambda X, p: X * (torch.rand_like(X) >= p) / max(1 - p, 0.1))
+wrong("dropout.layer", "gradient of another call", lambda X, p: MaskOfTheLastCall.apply(X, p))
+wrong("dropout.layer", "setting of torch not restored",
+      lambda X, p: F.dropout(X.requires_grad_() if X.is_leaf else X, p))
+wrong("dropout.layer", "entries depend on each other",
+      drawn_again(F.dropout, lambda out: out.numel() > 9 or out.any()))
 wrong("dropout.layer", "input changed in place", lambda X, p: F.dropout(X, p, inplace=p == 1))
 wrong("dropout.layer", "dtype changed",
       lambda X, p: masked(X, p, (torch.rand(X.shape, device=X.device) >= p).float()))
 wrong("dropout.layer", "random numbers shared between entries",
       lambda X, p: masked(X, p, in_halves(X, torch.rand) >= p),
-      lambda X, p: F.dropout2d(X, p) if X.ndim == 4 else F.dropout(X, p))
+      *(lambda X, p, n=n: (torch.feature_dropout if X.ndim == n else F.dropout)(X, p, True)
+        for n in (3, 4, 5)))
 wrong("dropout.layer", "wrong share dropped",
       lambda X, p: F.dropout(F.dropout(X, p), p),
       lambda X, p: masked(X, p, torch.randn(X.shape, device=X.device) >= p))
 wrong("dropout.layer", "raises an exception", lambda X, p: F.dropout(X.view(-1), p).view(X.shape))
 
-def module(forward, remember=True):
+def module(forward, remember=True, also=None, **methods):
     def init(self, p):
         nn.Module.__init__(self)
         if remember:
             self.p = p
+        if also:
+            also(self)
 
-    return type("Module", (nn.Module,), {"__init__": init, "forward": forward})
+    return type("Module", (nn.Module,), {"__init__": init, "forward": forward, **methods})
+
+def drops(self, X):
+    return F.dropout(X, self.p, self.training)
+
+def keeps_a_buffer(self, X):
+    self.register_buffer("mask", torch.ones_like(X))
+    return drops(self, X)
+
+def own_numbers(self, X):
+    kept = torch.rand(X.shape, generator=self.own) >= self.p
+    return masked(X, self.p, kept) if self.training else X
 
 right("dropout.module")(nn.Dropout)
-right("dropout.module")(module(lambda self, X: F.dropout(X, self.p, training=self.training)))
+right("dropout.module")(module(drops))
 right("dropout.module")(module(lambda self, X: layer_with_where(X, self.p) if self.training else X))
 wrong("dropout.module", "active in eval mode", module(lambda self, X: F.dropout(X, self.p, True)))
 wrong("dropout.module", "no gradient",
@@ -109,7 +160,17 @@ wrong("dropout.module", "on the CPU",
 wrong("dropout.module", "input changed in place",
       module(lambda self, X: F.dropout(X, self.p, self.training, inplace=True)))
 wrong("dropout.module", "the same random numbers every time",
-      module(lambda self, X: seeded(X, self.p) if self.training else X))
+      module(lambda self, X: seeded(X, self.p) if self.training else X),
+      module(own_numbers, also=lambda self: setattr(self, "own", torch.Generator().manual_seed(0))))
+wrong("dropout.module", "not the layer itself returned",
+      module(drops, train=lambda self, mode=True: setattr(self, "training", mode)),
+      module(drops, eval=lambda self: nn.Module.eval(self) and None))
+wrong("dropout.module", "state of its own",
+      module(keeps_a_buffer),
+      module(drops, also=lambda self: setattr(self, "scale", nn.Parameter(torch.ones(())))))
+wrong("dropout.module", "a copy asks the original",
+      module(lambda self, X: self.f(X), also=lambda me: setattr(me, "f", lambda X: drops(me, X))))
+wrong("dropout.module", "raises an exception", module(drops, also=lambda self: 1 / self.p))
 wrong("dropout.module", "p not stored", module(lambda self, X: X, remember=False))
 wrong("dropout.module", "not a module", lambda p: nn.Dropout(p), type("No", (list,), {}))
 wrong("dropout.module", "method missing",
@@ -132,12 +193,11 @@ class ModuleKeepsItsFirstP(nn.Module):
 @torch.no_grad()
 def accuracy_of_all(net, data_iter):
     mode = net.training
-    net.eval()
     try:
-        right_ones = torch.cat([net(X).max(1).indices.eq(y) for X, y in data_iter])
+        net.eval()
+        return torch.cat([net(X).max(1).indices.eq(y) for X, y in data_iter]).float().mean()
     finally:
         net.train(mode)
-    return right_ones.float().mean()
 
 @right("dropout.evaluate")
 def accuracy_weighted(net, data_iter):
@@ -160,11 +220,9 @@ def accuracy_of_a_frozen_copy(net, data_iter):
 
 @wrong("dropout.evaluate", "measured in train mode")
 def accuracy_sets_the_flag(net, data_iter):
-    before, net.training = net.training, False
+    net.training = False
     with torch.no_grad():
-        right_ones = torch.cat([net(X).argmax(1) == y for X, y in data_iter])
-    net.training = before
-    return right_ones.float().mean()
+        return torch.cat([net(X).argmax(1) == y for X, y in data_iter]).float().mean()
 
 @wrong("dropout.evaluate", "measured in train mode")
 def accuracy_switches_dropout_only(net, data_iter):
@@ -176,6 +234,29 @@ def and_then(measure, *steps):
     """A right answer, and what it does besides."""
     return lambda net, data: (measure(net, data), *(step(net) for step in steps))[0]
 
+def accuracy_with(prepare=lambda net, data: 0, logits=lambda net, X: net(X)):
+    @torch.no_grad()
+    def accuracy(net, data_iter):
+        mode, n = net.training, prepare(net, data_iter)
+        net.eval()
+        hits = [logits(net, X).argmax(1) == y for X, y in data_iter]
+        net.train(mode)
+        return sum(hit.sum() for hit in hits) / (n or sum(map(len, hits)))
+
+    return accuracy
+
+wrong("dropout.evaluate", "batches read twice",
+      accuracy_with(lambda net, data: sum(len(y) for _, y in data)),
+      accuracy_with(lambda net, data: next(iter(data)) and 0),
+      lambda net, data: accuracy_of_all(net, data) * len([*data]) / len([*data]))
+wrong("dropout.evaluate", "seed set inside", accuracy_with(lambda *_: torch.manual_seed(0) and 0))
+wrong("dropout.evaluate", "raises an exception",
+      accuracy_with(lambda net, data: len(data) and 0),
+      accuracy_with(lambda net, data: next(net.parameters()) is None),
+      accuracy_with(logits=lambda net, X: net(X).squeeze()),
+      accuracy_with(logits=lambda net, X: net(X.flatten(1))))
+wrong("dropout.evaluate", "network changed",
+      accuracy_with(lambda net, data: net.float() and 0, lambda net, X: net(X.float())))
 wrong("dropout.evaluate", "mode not restored", and_then(accuracy_of_all, lambda net: net.train()))
 wrong("dropout.evaluate", "setting of torch not restored",
       and_then(accuracy_of_all, lambda net: torch.set_grad_enabled(False)),
@@ -227,11 +308,8 @@ def variances_by_own_forward(net, X, put_back=True):
 
 def hooked(net, X, kind=nn.ReLU, statistic=torch.var, remove=True):
     found = []
-    hooks = [
-        m.register_forward_hook(lambda m, x, H: found.append(statistic(H)))
-        for m in net.modules()
-        if isinstance(m, kind)
-    ]
+    note = lambda m, x, H: found.append(statistic(H))  # noqa: E731
+    hooks = [m.register_forward_hook(note) for m in net.modules() if isinstance(m, kind)]
     with torch.no_grad():
         net(X)
     if remove:
@@ -308,7 +386,15 @@ def epoch_trusts_the_flag(net, train_iter, loss, optimizer):
 
 wrong("dropout.fix_loop", "not always in train mode",
       epoch(after=lambda net: net.eval()),
-      epoch(before=lambda net: (net.eval(), net(torch.zeros(2, 6)), net.train())))
+      epoch(before=lambda net: (net.eval(), net(torch.zeros(2, 2, 3)), net.train())))
+wrong("dropout.fix_loop", "batches read twice",
+      lambda net, data, *rest: len([*data]) and sum(1 for _ in data) and epoch()(net, data, *rest))
+wrong("dropout.fix_loop", "not one pass for each batch",
+      lambda net, data, loss, optimizer: epoch_with_numpy(
+          net, ((net(X).shape and X, y) for X, y in data), loss, optimizer))
+wrong("dropout.fix_loop", "seed set inside", epoch(before=lambda net: torch.manual_seed(0)))
+wrong("dropout.fix_loop", "dtype changed", lambda net, data, loss, optimizer: epoch_with_numpy(
+    net.float(), ((X.float(), y) for X, y in data), loss, optimizer))
 wrong("dropout.fix_loop", "nothing learned", epoch(after=lambda net: net.zero_grad()))
 wrong("dropout.fix_loop", "wrong value",
       epoch(loss=F.cross_entropy),
@@ -386,7 +472,22 @@ def dropconnect(drop):
     return lambda X, W, b, p: X @ drop(W, p).T + b
 
 right("dropout.dropconnect")(dropconnect(drop_entry_by_entry))
-wrong("dropout.dropconnect", "the same random numbers every time", dropconnect(seeded))
+wrong("dropout.dropconnect", "the same random numbers every time",
+      dropconnect(seeded), forked(dropconnect(F.dropout)))
+wrong("dropout.dropconnect", "nothing dropped",
+      dropconnect(lambda W, p: F.dropout(W, p, torch.is_grad_enabled()) if p < 1 else 0 * W))
+wrong("dropout.dropconnect", "wrong shape",
+      lambda X, W, b, p: (F.dropout(W, p) @ X.unsqueeze(-1)).squeeze() + b)
+wrong("dropout.dropconnect", "entries depend on each other",
+      dropconnect(drawn_again(F.dropout, lambda W: len(W) > 9 or W.any(1).all())))
+wrong("dropout.dropconnect", "wrong value",
+      lambda X, W, b, p: X @ F.dropout(W.T if W.shape[0] != W.shape[1] else W, p) + b)
+wrong("dropout.dropconnect", "gradient of another call",
+      dropconnect(lambda W, p: MaskOfTheLastCall.apply(W, p)))
+wrong("dropout.dropconnect", "raises an exception",
+      dropconnect(lambda W, p: W * F.dropout(torch.ones(W.shape, device=W.device), p)))
+wrong("dropout.dropconnect", "setting of torch not restored",
+      lambda *given: (dropconnect(F.dropout)(*given), torch.set_grad_enabled(True))[0])
 wrong("dropout.dropconnect", "random numbers shared between entries",
       dropconnect(lambda W, p: masked(W, p, in_halves(W, torch.rand) >= p)))
 wrong("dropout.dropconnect", "input changed in place",
@@ -407,10 +508,18 @@ right("dropout.gaussian")(lambda X, p: X * torch.normal(torch.ones_like(X), (p /
 right("dropout.gaussian")(lambda X, p: X + X * np.sqrt(p / (1 - p)) * torch.randn_like(X))
 right("dropout.gaussian")(
     lambda X, p: entry_by_entry(X, lambda: 1 + (p / (1 - p)) ** 0.5 * torch.randn(())))
-wrong("dropout.gaussian", "the same random numbers every time",
+wrong("dropout.gaussian", "the same random numbers every time", forked(gaussian(torch.randn_like)))
+wrong("dropout.gaussian", "seed set inside",
       gaussian(lambda X: (torch.manual_seed(3), torch.randn_like(X))[1]))
+wrong("dropout.gaussian", "no noise",
+      gaussian(lambda X: torch.randn_like(X) if torch.is_grad_enabled() else 0 * X))
+wrong("dropout.gaussian", "entries depend on each other", gaussian(standardized))
+wrong("dropout.gaussian", "wrong value",
+      gaussian(lambda X: 0.9 * torch.randn_like(X)),
+      lambda X, p: gaussian(torch.randn_like)(X, min(p, 0.9)))
 wrong("dropout.gaussian", "random numbers shared between entries",
       gaussian(lambda X: torch.randn(())),
+      gaussian(lambda X: torch.randn_like(X[:, :, :1] if X.ndim > 2 else X)),
       gaussian(lambda X: in_halves(X, torch.randn)))
 wrong("dropout.gaussian", "on the CPU",
       gaussian(lambda X: torch.randn(X.shape, dtype=X.dtype)),
@@ -420,5 +529,4 @@ wrong("dropout.gaussian", "no gradient",
       torch.no_grad()(gaussian(torch.randn_like)))
 wrong("dropout.gaussian", "raises an exception",
       gaussian(lambda X: X.new(len(X), X.shape[1]).normal_()))
-wrong("dropout.gaussian", "wrong value", gaussian(lambda X: 0.9 * torch.randn_like(X)))
 wrong("dropout.gaussian", "not Gaussian", gaussian(lambda X: 2 * torch.randint_like(X, 2) - 1))
