@@ -274,6 +274,8 @@ def _expect_two_modes(layer: nn.Module, p: float) -> None:
            "p as a plain number, and the mask in a local variable: neither a parameter nor a buffer.",
            "调用之后，`net.state_dict()` 里有 `{name}`，于是与用 `nn.Dropout` 的网络或没运行过的网络对不上。p 应是普通的数，"
            "掩码放在局部变量里：都不要设为参数或缓冲区。", name="".join(state[:1]))
+    layer.p = 0
+    net(X)  # nothing to drop, but the layer is not switched off for good
     layer.p = 0.95
     expect((net(X) == 0).double().mean() > 0.8, "a change of p has no effect", "改变 p 不起作用",
            "After `layer.p = 0.95` your layer still drops entries with the probability that it was made with. Read `self.p` in "
@@ -339,11 +341,11 @@ _READ_TWICE = ("batches read twice", "批量读了两次",
 def _nets_and_data():
     """Yield nets of several kinds in either mode, with data of which the last batch is smaller and harder."""
     nets = (
-        nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Sequential(nn.Dropout(0.8)), nn.Linear(6, 4)),
+        nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Sequential(nn.Dropout(0.8)), nn.Linear(6, 24)),
         nn.Sequential(nn.Conv1d(3, 4, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Dropout(0.8)), nn.Flatten()).double(),
         nn.Sequential(nn.Dropout(0.8), nn.AvgPool2d((3, 1)), nn.Flatten()),  # no parameters
     )
-    cases = (True, (16, 16, 4), (12, 7, 1)), (False, (20, 20, 20, 1), (15, 11, 9, 1)), (True, (9, 5), (7, 2))
+    cases = (True, (16, 16, 4), (12, 7, 1)), (False, (150, 150, 20, 1), (140, 120, 9, 1)), (True, (9, 5), (7, 2))
     for net, (training, sizes, right_ones) in zip(nets, cases, strict=True):
         for parameter in [*net.eval().parameters()][1::2]:
             parameter.requires_grad_(False)

@@ -179,16 +179,16 @@ HOOKS_OF_ALL_NETS = [
 ]
 
 @contextmanager
-def unchanged(**values: object):
+def unchanged(*, seed: bool = True, **values: object):
     """Raise `Wrong` if an answer that runs in here changes what is not its own.
 
     That is one of the named tensors, arrays, lists (of tensors, too) or nets (their modes, hooks,
     weights, …); whether gradients are recorded, for each tensor, too; on which device and in which
-    dtype new tensors are made; or, where something is named, the seed of torch's random numbers.
+    dtype new tensors are made; or, unless `seed` is False, the seed of torch's random numbers.
     """
-    before, switches = {name: _copy(value) for name, value in values.items()}, _switches(values)
+    before, switches = {name: _copy(value) for name, value in values.items()}, _switches(seed, values)
     yield
-    for switch, now in _switches(values).items():
+    for switch, now in _switches(seed, values).items():
         expect(now == switches[switch] or switch != "torch.initial_seed()", "seed set inside", "在内部设置了随机种子",
                "Your code sets torch's seed to {now}. That decides all random numbers that come later, in your code and elsewhere, so "
                "that they repeat. Set no seed.",
@@ -213,10 +213,11 @@ def unchanged(**values: object):
                "你的代码改动了传进来的 `{name}` 本身，调用方还要用它。"
                "请另建新的：用 `{name} * 2`，不要用 `{name} *= 2`。", name=name)
 
-def _switches(values: dict) -> dict:
-    asked = torch.is_grad_enabled, torch.get_default_dtype, torch.get_default_device, *[torch.initial_seed] * bool(values)
+def _switches(seed: bool, values: dict) -> dict:
+    asked = torch.is_grad_enabled, torch.get_default_dtype, *[torch.initial_seed] * seed
     flags = {f"{name}.requires_grad": x.requires_grad for name, x in values.items() if isinstance(x, torch.Tensor)}
-    return {f"torch.{ask.__name__}()": ask() for ask in asked} | flags
+    device = {"torch.get_default_device()": torch.empty(0).device}  # torch 2.2 has no such function yet
+    return {f"torch.{ask.__name__}()": ask() for ask in asked} | device | flags
 
 def _state(net: nn.Module) -> dict:
     """Return the modes of all parts of a net, its hooks, and what else it consists of."""

@@ -179,7 +179,7 @@ wrong(
     at_last(lambda net, _: net.register_forward_hook(lambda *_: None)),
     at_last(lambda _, optimizer: optimizer.param_groups[0].update(lr=0.0)),
 )  # fmt: skip
-wrong("bugs.evaluate", "a seed is set", at_last(lambda *_: torch.manual_seed(0)))
+wrong("bugs.evaluate", "seed set inside", at_last(lambda *_: torch.manual_seed(0)))
 wrong(
     "bugs.evaluate", "setting of torch not restored",
     at_last(lambda *_: torch.set_grad_enabled(False)),
@@ -349,7 +349,7 @@ wrong(
 )  # fmt: skip
 wrong("bugs.init", "dtype changed", lambda net: init_kaiming(net.double()))
 wrong("bugs.init", "the same start every time", init_of_a_generator)
-wrong("bugs.init", "a seed is set", lambda net: (torch.manual_seed(0), init_kaiming(net))[1])
+wrong("bugs.init", "seed set inside", lambda net: (torch.manual_seed(0), init_kaiming(net))[1])
 wrong("bugs.init", "mode changed", lambda net: init_kaiming(net).train())
 
 

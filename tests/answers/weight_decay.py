@@ -120,7 +120,7 @@ for diagnosis, deed in [
     ("mode not restored", nn.Module.train),
     ("network changed", nn.Module.zero_grad),
     ("network changed", lambda net: net.requires_grad_(True)),
-    ("a seed is set", lambda net: torch.manual_seed(0)),
+    ("seed set inside", lambda net: torch.manual_seed(0)),
 ]:
     wrong("weight_decay.objective", diagnosis, doing(objective, deed))
 
@@ -200,7 +200,7 @@ for diagnosis, answer in [
     ("wrong value", groups(maximize=True)),
     ("network changed", doing(sgd, lambda net: net.requires_grad_(True))),
     ("mode not restored", doing(sgd, nn.Module.eval)),
-    ("a seed is set", doing(sgd, lambda net: torch.manual_seed(0))),
+    ("seed set inside", doing(sgd, lambda net: torch.manual_seed(0))),
 ]:
     wrong("weight_decay.optimizer", diagnosis, answer)
 
@@ -329,7 +329,7 @@ for diagnosis, answer in [
     ("more than one pass", lambda net, data, *given: (list(data), trained()(net, data, *given))[1]),
     ("net called twice for a batch", trained(before=lambda net: net(torch.zeros(2, 6).double()))),
     ("wrong value", trained(before=lambda net: nn.utils.clip_grad_norm_(net.parameters(), 0.1))),
-    ("a seed is set", doing(trained(), lambda net: torch.manual_seed(0))),
+    ("seed set inside", doing(trained(), lambda net: torch.manual_seed(0))),
 ]:
     wrong("weight_decay.fix_loop", diagnosis, answer)
 
