@@ -493,10 +493,11 @@ def test_a_list_of_arguments_is_quoted_for_powershell():
 
 
 BUILD = """
-import sys
+import signal, sys
 from pathlib import Path
 from book import build, runs
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 build.BUILD = runs.BUILD = build.one_at_a_time.__globals__["ROOT"] = Path("clone")
 runs.CACHE = Path("clone", "cache").resolve()
 runs.PROFILE = Path("profile", "config.py").resolve()
@@ -531,7 +532,7 @@ class Clone:
         return [psutil.Process(int(path.name)) for path in (self.folder / "started").iterdir()]
 
 
-def wait_until(condition, seconds=120):
+def wait_until(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -546,9 +547,9 @@ def test_a_signal_ends_the_build_and_all_that_it_started(tmp_path, name):
     wait_until(lambda: len(list((tmp_path / "started").iterdir())) == min(2, os.cpu_count()))
     started = [build, *psutil.Process(build.pid).children(recursive=True), *clone.kernels()]
     os.killpg(build.pid, getattr(signal, name))  # as a terminal does
-    out, _ = build.communicate(timeout=20)
+    out, _ = build.communicate(timeout=60)
     assert build.returncode == -getattr(signal, name) and "Traceback" not in out, out
-    wait_until(lambda: not any(psutil.pid_exists(process.pid) for process in started), 10)
+    wait_until(lambda: not any(psutil.pid_exists(process.pid) for process in started), 60)
     assert not list((tmp_path / "tmp").iterdir())
 
 
@@ -559,7 +560,7 @@ def test_kernels_end_with_a_build_that_is_killed(tmp_path):
     wait_until(lambda: list((tmp_path / "started").iterdir()))
     (kernel,) = clone.kernels()
     build.kill()
-    wait_until(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 30)
+    wait_until(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 60)
     build.communicate()
 
 
@@ -567,7 +568,7 @@ def test_kernels_end_with_a_build_that_is_killed(tmp_path):
 def test_of_two_builds_at_once_one_waits_and_runs_nothing_twice(tmp_path):
     clone = Clone(tmp_path, pages=1, rest="time.sleep(5)")
     builds = [clone.build(), clone.build()]
-    outs = [build.communicate(timeout=120)[0] for build in builds]
+    outs = [build.communicate(timeout=300)[0] for build in builds]
     assert [build.returncode for build in builds] == [0, 0], outs
     assert sum("A build already runs in this folder" in out for out in outs) == 1
     assert len(list((tmp_path / "started").iterdir())) == 1

@@ -39,7 +39,7 @@ PAGES = {
     "many": lambda: [explore(one_d()), explore(two_d()), explore(one_d())],
     "following": lambda: ['<meta name="color-scheme" content="light dark">', explore(one_d())],
     "long": lambda: [
-        explore(histories(), label="long " * 4000),
+        explore(histories(), label="long " * 20),
         explore(histories(), label="x" * 4000),
     ],
     "fine": lambda: [explore(fine())],
