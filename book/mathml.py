@@ -6,6 +6,7 @@ written into the site: the characters below, as WOFF.
 """
 
 import re
+from html import escape
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -87,6 +88,8 @@ def visit_displayed_math(self, node):
     another word in each build, so it is no address.
     """
     formula = convert(node, lay_out(node.astext()), display=True)
+    written = f'<annotation encoding="application/x-tex">{escape(node.astext().strip())}<'
+    formula = re.sub(r"<annotation [^>]*>[^<]*<", lambda _: written, formula)
     formula = f'<div class="math">{formula}</div>\n'
     if node["number"]:
         named = "amsmath" not in node["classes"]

@@ -87,6 +87,8 @@ def test_lines_of_a_formula_stand_below_each_other_and_have_no_numbers_of_their_
     ] == [2, 2]
     assert not page["added"].select("mtext")
     assert split.select("mtable mtable mtr")[1].get_text() == "=c"
+    written = environment.select_one("annotation").get_text()
+    assert written.startswith("\\begin{align}\n"), "the TeX is that of the page"
 
 
 def test_images_stay_as_they_are_and_those_of_the_book_keep_their_room(page):

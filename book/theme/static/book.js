@@ -69,12 +69,16 @@ document.addEventListener("copy", (event) => {
   copied.append(range.cloneContents());
   const formulas = copied.querySelectorAll("math");
   if (!formulas.length) return;
-  for (const unseen of copied.querySelectorAll(".headerlink, .copy, script, style")) unseen.remove();
+  const unseen = ".headerlink, .copy, script, style, [hidden], details:not([open]) > :not(summary)";
+  for (const part of copied.querySelectorAll(unseen)) part.remove();
   event.clipboardData.setData("text/html", copied.innerHTML);
   const alone = formulas.length === 1 && copied.textContent.trim() === formulas[0].textContent.trim();
-  for (const formula of formulas) {
-    const sign = alone ? "" : formula.getAttribute("display") === "block" ? "$$" : "$";
-    formula.replaceWith(sign + formula.querySelector("annotation").textContent.trim() + sign);
+  for (const line of copied.querySelectorAll("br")) line.replaceWith("\n");
+  for (const formula of copied.querySelectorAll("math")) {
+    const tex = formula.querySelector("annotation").textContent.trim();
+    const own = alone || /^\\begin\{(align|equation|gather|multline|eqnarray)/.test(tex);
+    const sign = own ? "" : formula.getAttribute("display") === "block" ? "$$" : "$";
+    formula.replaceWith(sign + tex + sign);
   }
   event.clipboardData.setData("text/plain", copied.textContent.trim());
   event.preventDefault();
