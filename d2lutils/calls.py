@@ -1,7 +1,9 @@
 """What a user gives to the training loop: checked, and called so that an error names it."""
 
 import functools
+import inspect
 import math
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
@@ -21,11 +23,17 @@ ELEMENTWISE_FUNCTIONS = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss)
 def check_loss(loss: object) -> None:
     """Raise with one clear sentence unless `loss` can be called and says that it is a mean."""
     check_callable("loss", loss, LOSS)
-    reduction = getattr(loss, "reduction", None)
+    reduction, source = getattr(loss, "reduction", None), type(loss)
     if isinstance(loss, functools.partial):
-        reduction = loss.keywords.get("reduction")
-    if isinstance(reduction, str) and reduction in ("none", "sum"):
+        reduction, source = loss.keywords.get("reduction"), loss.func
+    # A user's own loss may take the mean itself of what a reduction leaves.
+    if _is_of_torch(source) and isinstance(reduction, str) and reduction in ("none", "sum"):
         raise ValueError(f"loss has reduction={shown(reduction)}: give one with reduction='mean'")
+
+
+def _is_of_torch(source: object) -> bool:
+    """Tell whether a class or a function is PyTorch's own."""
+    return str(getattr(source, "__module__", "")).startswith("torch.")
 
 
 def check_training(net, loss, optimizer, scheduler, penalty) -> None:
@@ -41,7 +49,9 @@ def check_training(net, loss, optimizer, scheduler, penalty) -> None:
         )
     held = {id(param) for group in optimizer.param_groups for param in group["params"]}
     params = list(net.parameters())
-    if any(param.is_inference() for param in params):
+    # What a lazy layer has not made yet cannot be asked.
+    drawn = [p for p in params if not isinstance(p, nn.parameter.UninitializedParameter)]
+    if any(param.is_inference() for param in drawn):
         raise ValueError("net was made in torch.inference_mode: make it outside, to train it")
     if params and not any(param.requires_grad and id(param) in held for param in params):
         raise ValueError(
@@ -82,10 +92,6 @@ def batches(name: str, data_iter: Iterable) -> Iterator[tuple]:
             raise TypeError(f"{name} gave y={shown(y)}, not the labels of a batch: give {example}")
         if len(y) == 0:
             raise ValueError(f"{name} gave a batch without examples: give at least one in each")
-        if isinstance(X, torch.Tensor) and X.shape[:1] != y.shape[:1]:
-            raise ValueError(
-                f"{name} gave X={shown(X)} and y={shown(y)}: give as many labels as examples"
-            )
         # What was made in inference mode could not be trained on.
         yield tuple(part.clone() if _is_inference(part) else part for part in (X, y))
 
@@ -118,13 +124,14 @@ def predict(net: Callable, X: object) -> torch.Tensor:
 
 def measure(loss: Callable, y_hat: torch.Tensor, y: torch.Tensor, first: bool) -> torch.Tensor:
     """Return the mean loss of a batch; of the `first` one, look whether it is a mean."""
-    if isinstance(loss, ELEMENTWISE) or loss in ELEMENTWISE_FUNCTIONS:
-        if y_hat.shape != y.shape or not y.is_floating_point():
+    if type(loss) in ELEMENTWISE or loss in ELEMENTWISE_FUNCTIONS:
+        if y_hat.shape != y.shape:
             name = getattr(loss, "__name__", type(loss).__name__)
             raise ValueError(
-                f"loss={name} compares numbers, and y_hat={shown(y_hat)}, y={shown(y)}: give a y of"
-                f" real numbers in the shape of y_hat, or for class labels a loss such as {LOSS}"
+                f"loss={name} compares numbers, and y_hat={shown(y_hat)}, y={shown(y)}: give a y in"
+                f" the shape of y_hat, or for class labels a loss such as {LOSS}"
             )
+        y = y if y.is_floating_point() else y.to(y_hat.dtype)  # some have no gradient otherwise
     value = single_number("loss", call("loss", loss, y_hat=y_hat, y=y))
     if first and _is_sum(loss, value.item(), y_hat.detach(), y):
         raise ValueError(
@@ -141,11 +148,24 @@ def _is_sum(loss: Callable, value: float, y_hat: torch.Tensor, y: torch.Tensor) 
     if len(y) == 1 or not 3 * usual < value < math.inf:
         return False
     try:
+        if _may_keep_state(loss):  # of what it sees, and this it would see twice
+            return False
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             twice = loss(torch.cat([y_hat, y_hat]), torch.cat([y, y]))
         return math.isclose(twice, 2 * value, rel_tol=1e-3)
     except Exception:  # a loss that takes this very batch alone is none
         return False
+
+
+def _may_keep_state(loss: Callable) -> bool:
+    """Tell whether a loss is more than a function that uses nothing but functions and torch."""
+    if not isinstance(loss, types.FunctionType):
+        return True
+    used = inspect.getclosurevars(loss)
+    held = [*used.nonlocals.values(), *used.globals.values(), *(loss.__defaults__ or ())]
+    held += (loss.__kwdefaults__ or {}).values()
+    stateless = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, str)
+    return not all(isinstance(x, stateless) or _is_of_torch(type(x)) for x in held)
 
 
 def single_number(name: str, value: object) -> torch.Tensor:
