@@ -4,7 +4,7 @@ import functools
 import inspect
 import math
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -85,9 +85,11 @@ def batches(name: str, data_iter: Iterable) -> Iterator[tuple]:
     except TypeError as error:
         raise TypeError(f"{name}={shown(data_iter)} holds no batches: give {example}") from error
     for batch in iterator:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise TypeError(f"{name} gave {shown(batch)}, no pair (X, y): give {example}")
-        X, y = batch
+        try:  # two rows of a tensor, or two letters, are no pair
+            X, y = () if isinstance(batch, (torch.Tensor, str, Mapping)) else batch
+        except (TypeError, ValueError) as error:
+            message = f"{name} gave {shown(batch)}, no pair (X, y): give {example}"
+            raise TypeError(message) from error
         if not isinstance(y, torch.Tensor) or y.ndim == 0:
             raise TypeError(f"{name} gave y={shown(y)}, not the labels of a batch: give {example}")
         if len(y) == 0:
@@ -157,15 +159,18 @@ def _is_sum(loss: Callable, value: float, y_hat: torch.Tensor, y: torch.Tensor) 
         return False
 
 
-def _may_keep_state(loss: Callable) -> bool:
-    """Tell whether a loss is more than a function that uses nothing but functions and torch."""
-    if not isinstance(loss, types.FunctionType):
-        return True
-    used = inspect.getclosurevars(loss)
-    held = [*used.nonlocals.values(), *used.globals.values(), *(loss.__defaults__ or ())]
-    held += (loss.__kwdefaults__ or {}).values()
-    stateless = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, str)
-    return not all(isinstance(x, stateless) or _is_of_torch(type(x)) for x in held)
+def _may_keep_state(used: object) -> bool:
+    """Tell whether this is more than functions and losses of torch, and functions of these."""
+    if isinstance(used, types.ModuleType):
+        return used.__name__.partition(".")[0] not in ("torch", "math", "numpy")
+    if not isinstance(used, types.FunctionType):
+        stateless = isinstance(used, (str, types.BuiltinFunctionType))
+        return not stateless and type(used).__module__ != nn.modules.loss.__name__
+    if _is_of_torch(used):
+        return False
+    names = inspect.getclosurevars(used)
+    held = [*names.nonlocals.values(), *names.globals.values(), *(used.__defaults__ or ())]
+    return any(map(_may_keep_state, [*held, *(used.__kwdefaults__ or {}).values()]))
 
 
 def single_number(name: str, value: object) -> torch.Tensor:

@@ -380,6 +380,7 @@ TRIES = [  # what is given, the error, and what it must name
     (dict(loss=nn.CrossEntropyLoss(reduction="sum")), ValueError, "loss has reduction='sum'"),
     (dict(loss=partial(F.cross_entropy, reduction="sum")), ValueError, "has reduction='sum'"),
     (dict(loss=lambda a, b: F.cross_entropy(a, b, reduction="sum")), ValueError, "gave the sum"),
+    (dict(loss=lambda a, b: LOSS(a, b) * len(b)), ValueError, "gave the sum"),
     (dict(loss=nn.MSELoss()), ValueError, "loss=MSELoss compares numbers, .*y=<int64"),
     (dict(loss=F.l1_loss), ValueError, "loss=l1_loss compares numbers, .*y=<int64"),
     (dict(loss=lambda a, b: LOSS(a, b).detach()), ValueError, "loss has no gradient"),
@@ -515,6 +516,7 @@ REASONABLE = [  # a net, a batch and a loss
         for loss in (nn.MSELoss(), nn.L1Loss(), nn.SmoothL1Loss(), nn.HuberLoss(), F.mse_loss)
     ),
     (net, (X, F.one_hot(y, 3)), nn.MSELoss()),
+    (net, {1: X, 2: y}.values(), LOSS),
 ]
 
 
@@ -556,15 +558,21 @@ def test_a_loss_that_keeps_state_sees_each_batch_once():
         seen.append(len(y))
         return 100 * LOSS(y_hat, y)
 
-    def by_default(y_hat, y, seen=seen):
+    def within(y_hat, y):
         return noting(y_hat, y)
 
+    def normed(y_hat, y):
+        return 100 * LOSS(layer(y_hat), y)
+
     num_seen = 0
-    for loss in (counting, lambda a, b: counting(a, b), counting.forward, noting, by_default):
+    for loss in (counting, lambda a, b: counting(a, b), counting.forward, noting, within):
         model = net()
         d2l.train(model, batches(), None, loss, sgd(model, 1e-4), 1, progress=False)
         num_seen += 4
         assert len(counting.seen) + len(seen) == num_seen
+    model, layer = net(), nn.BatchNorm1d(3)
+    d2l.train(model, batches(), None, normed, sgd(model, 1e-4), 1, progress=False)
+    assert layer.num_batches_tracked == 4
 
 
 class TestAccuracy:
