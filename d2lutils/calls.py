@@ -144,10 +144,10 @@ def measure(loss: Callable, y_hat: torch.Tensor, y: torch.Tensor, first: bool) -
 
 def _is_sum(loss: Callable, value: float, y_hat: torch.Tensor, y: torch.Tensor) -> bool:
     """Tell whether a loss that is suspiciously large doubles with the batch."""
-    usual = math.log(max(y_hat[0].numel(), 2))  # of a network that knows nothing
+    usual = math.log(max(y_hat.numel() / len(y), 2))  # of a network that knows nothing
     if y.shape == y_hat.shape:
-        usual = (y_hat - y).square().mean().item()
-    if len(y) == 1 or not 3 * usual < value < math.inf:
+        usual = (y_hat - y.to(y_hat.dtype)).square().mean().item()
+    if y_hat.ndim == 0 or len(y) == 1 or not 3 * usual < value < math.inf:
         return False
     try:
         if _may_keep_state(loss):  # of what it sees, and this it would see twice

@@ -500,6 +500,16 @@ def focal(y_hat, y, reduction):
     return Focal()(y_hat, y)
 
 
+class Whole(nn.Linear):
+    """Gives one number for a batch."""
+
+    def __init__(self):
+        super().__init__(5, 1)
+
+    def forward(self, X):
+        return super().forward(X).mean()
+
+
 def lazy():
     return nn.Sequential(nn.LazyLinear(16), nn.ReLU(), nn.LazyLinear(3))
 
@@ -517,6 +527,8 @@ REASONABLE = [  # a net, a batch and a loss
     ),
     (net, (X, F.one_hot(y, 3)), nn.MSELoss()),
     (net, {1: X, 2: y}.values(), LOSS),
+    (net, (X, F.one_hot(y, 3).bool()), lambda a, b: F.binary_cross_entropy_with_logits(a, b + 0.0)),
+    (Whole, (X, X[:, 0]), lambda a, b: ((a - b) ** 2).mean()),
 ]
 
 
