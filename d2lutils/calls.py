@@ -1,8 +1,10 @@
 """What a user gives to the training loop: checked, and called so that an error names it."""
 
 import functools
+import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -21,11 +23,17 @@ ELEMENTWISE_FUNCTIONS = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss)
 def check_loss(loss: object) -> None:
     """Raise with one clear sentence unless `loss` can be called and says that it is a mean."""
     check_callable("loss", loss, LOSS)
-    reduction = getattr(loss, "reduction", None)
+    reduction, source = getattr(loss, "reduction", None), type(loss)
     if isinstance(loss, functools.partial):
-        reduction = loss.keywords.get("reduction")
-    if isinstance(reduction, str) and reduction in ("none", "sum"):
+        reduction, source = loss.keywords.get("reduction"), loss.func
+    # A user's own loss may take the mean itself of what a reduction leaves.
+    if _is_of_torch(source) and isinstance(reduction, str) and reduction in ("none", "sum"):
         raise ValueError(f"loss has reduction={shown(reduction)}: give one with reduction='mean'")
+
+
+def _is_of_torch(source: object) -> bool:
+    """Tell whether a class or a function is PyTorch's own."""
+    return str(getattr(source, "__module__", "")).startswith("torch.")
 
 
 def check_training(net, loss, optimizer, scheduler, penalty) -> None:
@@ -41,7 +49,9 @@ def check_training(net, loss, optimizer, scheduler, penalty) -> None:
         )
     held = {id(param) for group in optimizer.param_groups for param in group["params"]}
     params = list(net.parameters())
-    if any(param.is_inference() for param in params):
+    # What a lazy layer has not made yet cannot be asked.
+    drawn = [p for p in params if not isinstance(p, nn.parameter.UninitializedParameter)]
+    if any(param.is_inference() for param in drawn):
         raise ValueError("net was made in torch.inference_mode: make it outside, to train it")
     if params and not any(param.requires_grad and id(param) in held for param in params):
         raise ValueError(
@@ -75,17 +85,15 @@ def batches(name: str, data_iter: Iterable) -> Iterator[tuple]:
     except TypeError as error:
         raise TypeError(f"{name}={shown(data_iter)} holds no batches: give {example}") from error
     for batch in iterator:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise TypeError(f"{name} gave {shown(batch)}, no pair (X, y): give {example}")
-        X, y = batch
+        try:  # two rows of a tensor, or two letters, are no pair
+            X, y = () if isinstance(batch, (torch.Tensor, str, Mapping)) else batch
+        except (TypeError, ValueError) as error:
+            message = f"{name} gave {shown(batch)}, no pair (X, y): give {example}"
+            raise TypeError(message) from error
         if not isinstance(y, torch.Tensor) or y.ndim == 0:
             raise TypeError(f"{name} gave y={shown(y)}, not the labels of a batch: give {example}")
         if len(y) == 0:
             raise ValueError(f"{name} gave a batch without examples: give at least one in each")
-        if isinstance(X, torch.Tensor) and X.shape[:1] != y.shape[:1]:
-            raise ValueError(
-                f"{name} gave X={shown(X)} and y={shown(y)}: give as many labels as examples"
-            )
         # What was made in inference mode could not be trained on.
         yield tuple(part.clone() if _is_inference(part) else part for part in (X, y))
 
@@ -118,13 +126,14 @@ def predict(net: Callable, X: object) -> torch.Tensor:
 
 def measure(loss: Callable, y_hat: torch.Tensor, y: torch.Tensor, first: bool) -> torch.Tensor:
     """Return the mean loss of a batch; of the `first` one, look whether it is a mean."""
-    if isinstance(loss, ELEMENTWISE) or loss in ELEMENTWISE_FUNCTIONS:
-        if y_hat.shape != y.shape or not y.is_floating_point():
+    if type(loss) in ELEMENTWISE or loss in ELEMENTWISE_FUNCTIONS:
+        if y_hat.shape != y.shape:
             name = getattr(loss, "__name__", type(loss).__name__)
             raise ValueError(
-                f"loss={name} compares numbers, and y_hat={shown(y_hat)}, y={shown(y)}: give a y of"
-                f" real numbers in the shape of y_hat, or for class labels a loss such as {LOSS}"
+                f"loss={name} compares numbers, and y_hat={shown(y_hat)}, y={shown(y)}: give a y in"
+                f" the shape of y_hat, or for class labels a loss such as {LOSS}"
             )
+        y = y if y.is_floating_point() else y.to(y_hat.dtype)  # some have no gradient otherwise
     value = single_number("loss", call("loss", loss, y_hat=y_hat, y=y))
     if first and _is_sum(loss, value.item(), y_hat.detach(), y):
         raise ValueError(
@@ -135,17 +144,33 @@ def measure(loss: Callable, y_hat: torch.Tensor, y: torch.Tensor, first: bool) -
 
 def _is_sum(loss: Callable, value: float, y_hat: torch.Tensor, y: torch.Tensor) -> bool:
     """Tell whether a loss that is suspiciously large doubles with the batch."""
-    usual = math.log(max(y_hat[0].numel(), 2))  # of a network that knows nothing
+    usual = math.log(max(y_hat.numel() / len(y), 2))  # of a network that knows nothing
     if y.shape == y_hat.shape:
-        usual = (y_hat - y).square().mean().item()
-    if len(y) == 1 or not 3 * usual < value < math.inf:
+        usual = (y_hat - y.to(y_hat.dtype)).square().mean().item()
+    if y_hat.ndim == 0 or len(y) == 1 or not 3 * usual < value < math.inf:
         return False
     try:
+        if _may_keep_state(loss):  # of what it sees, and this it would see twice
+            return False
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             twice = loss(torch.cat([y_hat, y_hat]), torch.cat([y, y]))
         return math.isclose(twice, 2 * value, rel_tol=1e-3)
     except Exception:  # a loss that takes this very batch alone is none
         return False
+
+
+def _may_keep_state(used: object) -> bool:
+    """Tell whether this is more than functions and losses of torch, and functions of these."""
+    if isinstance(used, types.ModuleType):
+        return used.__name__.partition(".")[0] not in ("torch", "math", "numpy")
+    if not isinstance(used, types.FunctionType):
+        stateless = isinstance(used, (str, types.BuiltinFunctionType))
+        return not stateless and type(used).__module__ != nn.modules.loss.__name__
+    if _is_of_torch(used):
+        return False
+    names = inspect.getclosurevars(used)
+    held = [*names.nonlocals.values(), *names.globals.values(), *(used.__defaults__ or ())]
+    return any(map(_may_keep_state, [*held, *(used.__kwdefaults__ or {}).values()]))
 
 
 def single_number(name: str, value: object) -> torch.Tensor:

@@ -14,12 +14,13 @@ def check_image(name: str, image: object) -> np.ndarray:
             image = image.float() if image.element_size() == 2 else image
         pixels = np.asarray(image)
         if pixels.ndim == 3:
-            pixels = pixels.squeeze(0)
+            pixels = pixels.squeeze(0 if len(pixels) == 1 else -1)
         if pixels.ndim != 2 or 0 in pixels.shape or pixels.dtype.kind not in "buif":
             raise ValueError
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(
-            f"{name}={shown(image)} is no grey image: give each in the shape (H, W) or (1, H, W)"
+            f"{name}={shown(image)} is no grey image: give each in the shape (H, W), (1, H, W) or"
+            " (H, W, 1)"
         ) from None
     return pixels
 

@@ -19,8 +19,10 @@ def check_memory(need: float, what: str, reduce: str, device: torch.device | Non
 
 
 def _on_cuda(device: torch.device) -> Iterator[float]:
-    yield torch.cuda.mem_get_info(device)[0] + (
-        torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    # An older torch does not take a device without a number.
+    index = torch.cuda.current_device() if device.index is None else device.index
+    yield torch.cuda.mem_get_info(index)[0] + (
+        torch.cuda.memory_reserved(index) - torch.cuda.memory_allocated(index)
     )
 
 

@@ -1,6 +1,6 @@
 """Figures: images in a grid, curves over epochs. Data in, matplotlib axes out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +29,7 @@ def show_images(
     Parameters
     ----------
     images : tensor or sequence of tensors
-        Each (H, W) or (1, H, W); as one tensor (N, H, W) or (N, 1, H, W).
+        Each (H, W), (1, H, W) or (H, W, 1); as one tensor (N, H, W), (N, 1, H, W), (N, H, W, 1).
     titles : sequence of str, optional
         One line above each image.
     num_cols : int, default 8
@@ -66,7 +66,7 @@ def show_images(
 
 
 def plot_history(
-    runs: History | Sequence[History] | Mapping[str, History | Sequence[History]],
+    runs: History | Iterable[History] | Mapping[str, History | Iterable[History]],
     metrics: str | Sequence[str] = ("loss", "accuracy"),
     *,
     ax: Axes | Sequence[Axes] | None = None,
@@ -75,8 +75,8 @@ def plot_history(
 
     Parameters
     ----------
-    runs : History, sequence of History, or mapping from label to either
-        A sequence is one setting trained from several seeds: its mean is drawn, with a band from
+    runs : History, iterable of History, or mapping from label to either
+        Several are one setting trained from several seeds: its mean is drawn, with a band from
         the smallest to the largest value. A mapping draws one colour per label.
     metrics : "loss", "accuracy" or a sequence of them, default both
         One panel each.
@@ -91,12 +91,12 @@ def plot_history(
     Raises
     ------
     TypeError, ValueError
-        If there is no run, runs of one label do not match, a metric is unknown, or the number of
-        axes is wrong.
+        If there is no run, runs of one label do not match, or a metric or the axes do not fit.
     """
     runs = dict(runs) if isinstance(runs, Mapping) else {"": runs}
     for label, run in runs.items():
-        runs[label] = check_sequence("runs", [run] if isinstance(run, History) else run, "[run]")
+        several = isinstance(run, Iterable) and getattr(run, "shape", None) != ()
+        runs[label] = list(run) if several else [run]
     if wrong := [h for run in runs.values() for h in run if not isinstance(h, History)]:
         raise TypeError(f"runs holds {shown(wrong[0])}: give a History each, as train returns it")
     if not runs or not all(runs.values()) or not any(h for run in runs.values() for h in run):

@@ -23,11 +23,11 @@ def on_cpu() -> Iterator[None]:
 
 @contextlib.contextmanager
 def usual_state() -> Iterator[None]:
-    """Compute in float32, with gradients, without autocast, whatever the caller has chosen."""
-    dtype = torch.get_default_dtype()
+    """Compute with gradients, without autocast, on the CPU, whatever the caller has chosen.
+
+    Each of these is a thread's own; the default dtype, which is not, is left alone.
+    """
     with contextlib.ExitStack() as stack:
-        stack.callback(torch.set_default_dtype, dtype)
-        torch.set_default_dtype(torch.float32)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         for device in ("cpu", default_device().type):

@@ -27,7 +27,9 @@ def history(offset=0.0, epochs=3, valid=True):
 
 
 class TestShowImages:
-    @pytest.mark.parametrize("shape", [(1, 28, 28), (1, 1, 28, 28), (5, 28, 28), (9, 1, 14, 10)])
+    @pytest.mark.parametrize(
+        "shape", [(1, 28, 28), (1, 1, 28, 28), (5, 28, 28), (9, 1, 14, 10), (3, 28, 28, 1)]
+    )
     def test_draws_every_image_as_it_is(self, shape):
         images = torch.rand(shape)
         axes = d2l.show_images(images, [f"image {i}" for i in range(len(images))], num_cols=4)
@@ -36,7 +38,7 @@ class TestShowImages:
         assert len(drawn) == len(images)
         for i, ax in enumerate(drawn):
             assert ax.get_title() == f"image {i}"
-            np.testing.assert_array_equal(ax.images[0].get_array(), images[i].squeeze(0))
+            np.testing.assert_array_equal(ax.images[0].get_array(), images[i].squeeze())
 
     def test_takes_a_list(self):
         assert d2l.show_images([torch.rand(28, 28), torch.rand(1, 28, 28)]).shape == (1, 2)
@@ -128,13 +130,28 @@ class TestPlotHistory:
 
 @pytest.mark.parametrize(
     "given, words",
-    [({"runs": value}, "runs") for value in (None, 5, "x", [5], {"a": None}, [], d2l.History())]
+    [({"runs": value}, "runs") for value in (None, 5, "x", "", [5], {"a": None}, [], d2l.History())]
+    + [({"runs": value}, "runs") for value in (np.array(5), {"a": {"b": history()}}, {"a": "x"})]
     + [({"metrics": value}, "metric") for value in ([], 5, None, [None], {"loss"}, ["a"], "a")]
     + [({"ax": value}, "ax=.* has . axes for 2 metrics") for value in (5, "x", [], [1, 2])],
 )
 def test_arguments_of_plot_history_are_named(given, words):
     with pytest.raises((TypeError, ValueError), match=f"^{words}"):
         d2l.plot_history(**{"runs": history()} | given)
+
+
+RUNS = {"a": history(), "b": history(1.0)}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: RUNS.values(), lambda: iter(RUNS.values()), lambda: {"a": RUNS.values()},
+     lambda: {"a": (run for run in RUNS.values())}, lambda: np.array([*RUNS.values()], object)],
+)  # fmt: skip
+def test_several_runs_may_be_any_iterable(make):
+    (ax,) = d2l.plot_history(make(), "loss")
+    assert [len(ax.lines), len(ax.collections)] == [2, 2]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.5, 1.5, 2.5])
 
 
 def test_a_label_may_be_a_number():

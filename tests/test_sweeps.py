@@ -547,11 +547,13 @@ def test_arrays_tensors_and_ranges_are_sequences_and_numbers():
     ]
 
 
-@pytest.mark.parametrize("state", ["no_grad", "inference_mode", "autocast", "float64", "meta"])
+@pytest.mark.parametrize(
+    "state", ["no_grad", "inference_mode", "autocast", "float64", "bfloat16", "meta"]
+)
 def test_the_caller_s_settings_of_torch_neither_change_a_sweep_nor_are_changed(state):
     expected, net = sweep([0, 0.1], [0.5], **TINY), mlp((4,), init="default")
-    if state == "float64":
-        torch.set_default_dtype(torch.float64)
+    if state in ("float64", "bfloat16"):
+        torch.set_default_dtype(getattr(torch, state))
     if state == "meta":
         torch.set_default_device("meta")
     within = {"no_grad": torch.no_grad, "inference_mode": torch.inference_mode}.get(state)
@@ -571,8 +573,8 @@ def test_the_caller_s_settings_of_torch_neither_change_a_sweep_nor_are_changed(s
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)
     xarray.testing.assert_identical(expected, result)
-    for a, b in zip(net.parameters(), again.float().parameters(), strict=True):
-        assert torch.equal(a, b)
+    for a, b in zip(net.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a.to(b.dtype), b)
 
 
 def test_threads_do_not_disturb_each_other_nor_the_global_random_state():
@@ -591,6 +593,29 @@ def test_threads_do_not_disturb_each_other_nor_the_global_random_state():
     joined = xarray.concat(parts, "seed", data_vars="minimal")
     local = sweep([0, 0.1], **TINY | {"seeds": 4})
     xarray.testing.assert_identical(joined.transpose(*local.dims), local.transpose(*local.dims))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_threads_neither_change_the_default_dtype_nor_what_others_make(dtype):
+    def made(seed):
+        weights = [p.detach().clone() for p in mlp((8,), seed=seed).parameters()]
+        return weights + [p.detach() for p in nn.Linear(2, 2).parameters()]
+
+    expected = [[w.to(dtype) for w in made(seed)[:-2]] for seed in range(60)]
+    local = sweep([0, 0.1], [0.5], **TINY)
+    torch.set_default_dtype(dtype)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            part = pool.submit(sweep, [0, 0.1], [0.5], **TINY)
+            found = list(pool.map(made, [*range(60)] * 4))
+            xarray.testing.assert_identical(part.result(), local)
+        after = torch.get_default_dtype()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert after == dtype and {w.dtype for weights in found for w in weights} == {dtype}
+    for weights, others in zip(found, expected * 4, strict=True):
+        for a, b in zip(weights[:-2], others, strict=True):
+            assert torch.equal(a, b)
 
 
 _FORKED = """

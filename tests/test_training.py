@@ -360,7 +360,7 @@ TRIES = [  # what is given, the error, and what it must name
     (dict(train_iter=[(X, y, y)]), TypeError, "train_iter gave .*no pair"),
     (dict(train_iter=[(X.numpy(), y.numpy())]), TypeError, "train_iter gave y=<int64 ndarray"),
     (dict(train_iter=[(X.numpy(), y)]), TypeError, r"net\(X\) failed where X=<float32 ndarray"),
-    (dict(train_iter=[(X, y[:4])]), ValueError, r"train_iter gave X=.* and y=<int64 Tensor \(4,"),
+    (dict(train_iter=[(X, y[:4])]), ValueError, r"loss\(y_hat, y\) failed .*y=<int64 Tensor \(4,"),
     (dict(train_iter=[(X[:0], y[:0])]), ValueError, "train_iter gave a batch without examples"),
     (dict(train_iter=[(X[:, :4], y)]), ValueError, r"net\(X\) failed where .*\(8, 4\)>.*8x4"),
     (dict(train_iter=[(X.double(), y)]), ValueError, r"net\(X\) failed where X=<float64"),
@@ -380,6 +380,7 @@ TRIES = [  # what is given, the error, and what it must name
     (dict(loss=nn.CrossEntropyLoss(reduction="sum")), ValueError, "loss has reduction='sum'"),
     (dict(loss=partial(F.cross_entropy, reduction="sum")), ValueError, "has reduction='sum'"),
     (dict(loss=lambda a, b: F.cross_entropy(a, b, reduction="sum")), ValueError, "gave the sum"),
+    (dict(loss=lambda a, b: LOSS(a, b) * len(b)), ValueError, "gave the sum"),
     (dict(loss=nn.MSELoss()), ValueError, "loss=MSELoss compares numbers, .*y=<int64"),
     (dict(loss=F.l1_loss), ValueError, "loss=l1_loss compares numbers, .*y=<int64"),
     (dict(loss=lambda a, b: LOSS(a, b).detach()), ValueError, "loss has no gradient"),
@@ -464,6 +465,126 @@ def test_trains_under_autocast_and_in_another_precision():
     data = [(X.double(), y) for X, y in batches()]
     other = d2l.train(double, data, data, LOSS, sgd(double), 5, progress=False)
     assert other.train_loss == pytest.approx(history.train_loss, rel=1e-5)
+
+
+class LastStep(nn.Module):
+    """Reads sequences with time first: X (T, B, 5)."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.linear = nn.RNN(5, 4), nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.linear(self.rnn(X)[0][-1])
+
+
+class OneHot(nn.MSELoss):
+    """Takes class labels."""
+
+    def forward(self, y_hat, y):
+        return super().forward(y_hat, F.one_hot(y, y_hat.shape[1]).to(y_hat.dtype))
+
+
+class Focal(nn.CrossEntropyLoss):
+    """Weights each example, and takes the mean itself."""
+
+    def __init__(self):
+        super().__init__(reduction="none")
+
+    def forward(self, y_hat, y):
+        losses = super().forward(y_hat, y)
+        return ((1 - (-losses).exp()) ** 2 * losses).mean()
+
+
+def focal(y_hat, y, reduction):
+    return Focal()(y_hat, y)
+
+
+class Whole(nn.Linear):
+    """Gives one number for a batch."""
+
+    def __init__(self):
+        super().__init__(5, 1)
+
+    def forward(self, X):
+        return super().forward(X).mean()
+
+
+def lazy():
+    return nn.Sequential(nn.LazyLinear(16), nn.ReLU(), nn.LazyLinear(3))
+
+
+WHOLE, SEQUENCES = torch.arange(8).reshape(8, 1) % 3, torch.stack([X] * 7)
+REASONABLE = [  # a net, a batch and a loss
+    (lazy, (X, y), LOSS),
+    (LastStep, (SEQUENCES, y), LOSS),
+    (net, (X, y), OneHot()),
+    (net, (X, y), Focal()),
+    (net, (X, y), partial(focal, reduction="none")),
+    *(
+        (partial(nn.Linear, 5, 1), (X, WHOLE), loss)
+        for loss in (nn.MSELoss(), nn.L1Loss(), nn.SmoothL1Loss(), nn.HuberLoss(), F.mse_loss)
+    ),
+    (net, (X, F.one_hot(y, 3)), nn.MSELoss()),
+    (net, {1: X, 2: y}.values(), LOSS),
+    (net, (X, F.one_hot(y, 3).bool()), lambda a, b: F.binary_cross_entropy_with_logits(a, b + 0.0)),
+    (Whole, (X, X[:, 0]), lambda a, b: ((a - b) ** 2).mean()),
+]
+
+
+@pytest.mark.parametrize("make, batch, loss", REASONABLE)
+def test_trains_with_what_is_reasonable_as_a_plain_loop_does(make, batch, loss):
+    torch.manual_seed(0)
+    (X, y), plain, expected = batch, make(), []
+    optimizer = sgd(plain, 0.01)
+    for _ in range(3):
+        # Alone, this one has no gradient for whole numbers.
+        value = loss(plain(X), y.float() if isinstance(loss, nn.HuberLoss) else y)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        expected.append(value.item())
+    torch.manual_seed(0)
+    model = make()
+    history = d2l.train(model, [batch], [batch], loss, sgd(model, 0.01), 3, progress=False)
+    assert history.train_loss == pytest.approx(expected, rel=1e-6)
+    assert d2l.evaluate(model, [batch], loss)[0] == history.valid_loss[-1]
+
+
+class Counting(nn.Module):
+    """Keeps count of what it has seen."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, y_hat, y):
+        self.seen.append(len(y))
+        return 100 * LOSS(y_hat, y)
+
+
+def test_a_loss_that_keeps_state_sees_each_batch_once():
+    counting, seen = Counting(), []
+
+    def noting(y_hat, y):
+        seen.append(len(y))
+        return 100 * LOSS(y_hat, y)
+
+    def within(y_hat, y):
+        return noting(y_hat, y)
+
+    def normed(y_hat, y):
+        return 100 * LOSS(layer(y_hat), y)
+
+    num_seen = 0
+    for loss in (counting, lambda a, b: counting(a, b), counting.forward, noting, within):
+        model = net()
+        d2l.train(model, batches(), None, loss, sgd(model, 1e-4), 1, progress=False)
+        num_seen += 4
+        assert len(counting.seen) + len(seen) == num_seen
+    model, layer = net(), nn.BatchNorm1d(3)
+    d2l.train(model, batches(), None, normed, sgd(model, 1e-4), 1, progress=False)
+    assert layer.num_batches_tracked == 4
 
 
 class TestAccuracy:

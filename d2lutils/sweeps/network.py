@@ -54,23 +54,28 @@ def mlp(
     hidden, init = check_hidden(hidden), check_init(init)
     p = check_p("p", p, len(hidden))
     probabilities = p if isinstance(p, tuple) else (p,) * len(hidden)
-    shapes = list(itertools.pairwise((784, *hidden, 10)))
+    shapes = itertools.pairwise((784, *hidden, 10))
     check_memory(8 * sum(a * b for a, b in shapes), "these layers", "hidden")
-    # A stream of its own, since threads share the global one.
-    generator = torch.Generator("cpu").manual_seed(check_seed(seed))
-    layers = [nn.Flatten()]
-    with usual_state():
-        for shape in shapes:
-            layers += [_linear(*shape, init, generator), nn.ReLU(), nn.Dropout(0.0)]
-    for layer, probability in zip(layers[3::3], probabilities, strict=False):
+    net = starting_net(hidden, init, check_seed(seed))
+    for layer, probability in zip(net[3::3], probabilities, strict=True):
         layer.p = probability
-    # No ReLU and no dropout after the last layer.
-    return nn.Sequential(*layers[:-2]).to(torch.get_default_dtype())
+    return net.to(torch.get_default_dtype())
+
+
+@usual_state()
+def starting_net(hidden: Sequence[int], init: str | float, seed: int) -> nn.Sequential:
+    """Return the MLP in float32, whatever the default dtype, without dropout."""
+    # A stream of its own, since threads share the global one.
+    generator = torch.Generator("cpu").manual_seed(seed)
+    layers = [nn.Flatten()]
+    for shape in itertools.pairwise((784, *hidden, 10)):
+        layers += [_linear(*shape, init, generator), nn.ReLU(), nn.Dropout(0.0)]
+    return nn.Sequential(*layers[:-2])  # no ReLU and no dropout after the last layer
 
 
 def _linear(fan_in: int, fan_out: int, init: str | float, generator: torch.Generator) -> nn.Linear:
     """Return a layer as nn.Linear draws it, or with the weights of `init` drawn after that."""
-    linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, device="cpu")
+    linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, device="cpu", dtype=torch.float32)
     nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=generator)
     bound = 1 / math.sqrt(fan_in)
     nn.init.uniform_(linear.bias, -bound, bound, generator=generator)

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from d2lutils.data import TensorLoader, load_fashion_mnist
-from d2lutils.sweeps.network import mlp, start_std
+from d2lutils.sweeps.network import start_std, starting_net
 
 
 class Stack:
@@ -20,14 +20,15 @@ class Stack:
 
     def __init__(self, points: Sequence[tuple], settings: dict, device: torch.device):
         lams, ps, _, seeds = zip(*points, strict=True)
-        nets = [mlp(settings["hidden"], init=settings["init"], seed=s).to(device) for s in seeds]
+        nets = [starting_net(settings["hidden"], settings["init"], s).to(device) for s in seeds]
         stacked = [tensor.detach() for tensor in torch.func.stack_module_state(nets)[0].values()]
         # nn.Linear keeps (out, in); here (M, in, out), so that activations stand on the left.
         self.weights = [W.transpose(1, 2).contiguous().requires_grad_() for W in stacked[::2]]
         self.biases = [b[:, None].requires_grad_() for b in stacked[1::2]]
         parameters, lr = [*self.weights, *self.biases], settings["lr"]
-        self.lam = torch.tensor(lams, device=device).reshape(-1, 1, 1)
-        self.p = [torch.tensor(p, device=device).reshape(-1, 1, 1) for p in zip(*ps, strict=True)]
+        of_each = {"device": device, "dtype": torch.float32}
+        self.lam = torch.tensor(lams, **of_each).reshape(-1, 1, 1)
+        self.p = [torch.tensor(p, **of_each).reshape(-1, 1, 1) for p in zip(*ps, strict=True)]
         self.decay = settings["decay"] if any(lams) else None
         if settings["optimizer"] == "adam":
             self.optimizer = torch.optim.Adam(parameters, lr)
@@ -75,7 +76,7 @@ class Stack:
         for X, y in batches:
             logits = self.logits(X)
             loss += _loss(logits, y)
-            hits += (logits.argmax(-1) == y).sum(-1)
+            hits += (logits.argmax(-1) == y).sum(-1).float()
             count += y.shape[1]
         return _means(loss, hits, count)
 
@@ -95,7 +96,7 @@ class _Data:
             for seed in self.seeds
         ]
         self.train, self.valid, self.test = (
-            [[parts[i] for parts in row] for row in loaders] for i in range(3)
+            [[_in_float32(parts[i]) for parts in row] for row in loaders] for i in range(3)
         )
 
     def of_each(self, by_seed: list[torch.Tensor]) -> torch.Tensor:
@@ -113,8 +114,16 @@ class _Data:
 
     def in_order(self, loaders: list[list]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield the same in large batches that keep their order."""
-        large = [[TensorLoader(part.images, part.labels, 1000) for part in row] for row in loaders]
-        return self.batches(large)
+        return self.batches(
+            [[_in_float32(TensorLoader(part.images, part.labels, 1000)) for part in row]
+             for row in loaders]
+        )  # fmt: skip
+
+
+def _in_float32(loader: TensorLoader) -> TensorLoader:
+    """Let a loader give float32, whatever the default dtype was when it was made."""
+    loader._white = loader._white.float()
+    return loader
 
 
 def train_stack(
@@ -126,13 +135,13 @@ def train_stack(
     states = [np.random.SeedSequence((seed, 1)).generate_state(1).item() for seed in data.seeds]
     generators = [torch.Generator(device).manual_seed(state) for state in states]
     widths = settings["hidden"] if any(map(torch.any, stack.p)) else ()  # () without dropout
-    curves = []
+    curves, kind = [], {"device": device, "dtype": torch.float32}
     for _ in range(settings["num_epochs"]):
-        loss, hits = torch.zeros(2, len(points), device=device)
+        loss, hits = torch.zeros(2, len(points), **kind)
         for X, y in data.batches(data.train):
             # All networks of a seed share their draws: cheap, and their differences are paired.
             uniform = [
-                data.of_each([torch.rand(X.shape[1], width, generator=generator, device=device)
+                data.of_each([torch.rand(X.shape[1], width, generator=generator, **kind)
                               for generator in generators])
                 for width in widths
             ]  # fmt: skip
