@@ -4,11 +4,14 @@ Points are counted here without nbgrader: the rebuilt sheet runs in this process
 """
 
 import copy
+import importlib
 import json
 import os
 import re
+import sys
 import textwrap
 from collections import Counter
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -17,7 +20,16 @@ from book.classroom.handed_in import NotGradable, Release, find, place_of, read,
 from book.pages import BOOK
 from book.student import student_version
 from d2lutils.checks import check
-from tests.test_classroom import cell, code, index, role, solutions, tasks_of, without_experiments
+from tests.test_classroom import (
+    bubblewrap,  # noqa: F401  (a fixture)
+    cell,
+    code,
+    index,
+    role,
+    solutions,
+    tasks_of,
+    without_experiments,
+)
 
 PAGE = without_experiments(BOOK / "dropout" / "exercises.ipynb", tasks=4, checks=True)
 PAGE.cells.insert(0, nbformat.v4.new_markdown_cell("# Exercises: Dropout", id="title"))
@@ -515,11 +527,11 @@ def test_answers_of_a_module_are_tested_before_anything_defines_them_anew(page, 
     notebook, _ = rebuilt(release, sheet)
     for task in Release(release).tasks:
         test = task.test.metadata.nbgrader.grade_id
-        first = next(c for c in notebook.cells if task.name in known(c) or tests(c) == test)
-        assert tests(first) == test
+        first = next(c for c in notebook.cells if task.name in known(c) or tried(c) == test)
+        assert tried(first) == test
 
 
-def tests(c):
+def tried(c):
     return c.metadata.get("d2l", {}).get("test")
 
 
@@ -762,3 +774,87 @@ def test_notes_are_in_the_language_of_the_sheet(releases, place, tmp_path):
     stage(place, chinese, [chinese], tmp_path / "staged")
     sheet = nbformat.read(tmp_path / "staged" / f"{NAME}.ipynb", as_version=4)
     assert "应当叫" in sheet.cells[0].source and sheet.metadata.d2l.language == "zh"
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+@pytest.fixture
+def verdict(monkeypatch, bubblewrap):  # noqa: F811
+    monkeypatch.syspath_prepend(str(BOOK.parent / "classroom"))
+    return importlib.import_module("verdict")
+
+
+def held(verdict, notebook, folder):
+    """Execute a rebuilt sheet with its hidden tests; return which tests hold."""
+    for c in notebook.cells:
+        if role(c).get("grade"):
+            c.source = cell(PAGE, role(c)["grade_id"]).source
+    ran = verdict.Execute(timeout=60, iopub_timeout=20)
+    nb, _ = ran.preprocess(notebook, {"metadata": {"path": str(folder)}})
+    return {role(c)["grade_id"] for c in nb.cells if role(c).get("grade") and not c.outputs}
+
+
+def ending(source):
+    return re.sub(r"### BEGIN SOLUTION", "import os; os._exit(1)", source)
+
+
+def test_answers_that_end_the_kernel_cost_their_own_points_alone(releases, place, verdict):
+    sheet = filled({k: v if "loop" in k else ending(v) for k, v in RIGHT.items()})
+    notebook, _ = graded(sheet, jupyterlab, releases, place)
+    assert held(verdict, notebook, place) == {"loop-test"}
+
+
+def test_the_right_one_of_two_answers_counts_if_the_other_ends_the_kernel(releases, place, verdict):
+    sheet = filled({"layer-solution": ending(RIGHT["layer-solution"])})
+    sheet.cells.append(code(RIGHT["layer-solution"], id="again"))
+    notebook, _ = graded(sheet, jupyterlab, releases, place)
+    assert held(verdict, notebook, place) == {"layer-test"}
+
+
+# ---------------------------------------------------------------- grades.csv
+
+
+@pytest.fixture
+def grading(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BOOK.parent / "classroom"))
+    grading = importlib.import_module("grading")
+    monkeypatch.setattr(grading, "HERE", tmp_path)
+    path = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))  # nbgrader calls alembic
+    return grading
+
+
+def row_of(grading, student):
+    with grading.Gradebook(f"sqlite:///{grading.HERE}/gradebook.db") as gradebook:
+        return grading._row(
+            gradebook,
+            gradebook.update_or_create_assignment(NAME),
+            gradebook.update_or_create_student(student),
+        )
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_not_graded_yet_has_no_score(grading, tmp_path, language):
+    release = write_release(tmp_path, PAGE, NAME)
+    path = tmp_path / "release" / NAME / f"{NAME}.ipynb"
+    release.notebook.metadata.d2l.language = language
+    nbformat.write(release.notebook, path)
+    waits = ("not graded yet", "尚未评分")[language == "zh"]
+    absent = ("nothing was handed in", "没有提交")[language == "zh"]
+    submitted = tmp_path / "submitted"
+    write(submitted / "right" / NAME / f"{NAME}.ipynb", filled())
+    write(submitted / "renamed" / "homework (1).ipynb", filled())
+    (submitted / "empty" / NAME).mkdir(parents=True)
+    write(submitted / "damaged" / NAME / "x.ipynb", filled()).write_text("{")
+    (submitted / "link").symlink_to(submitted / "right")
+    (submitted / "other").mkdir()
+    for student in ("right", "renamed", "empty", "damaged", "link"):
+        row = row_of(grading, student)
+        assert (row["score"], row["raw_score"], row["note"]) == ("", "", waits), student
+    for student in ("absent", "other"):
+        row = row_of(grading, student)
+        assert (row["score"], row["raw_score"], row["note"]) == (0.0, 0.0, absent), student
+    why = "NOT GRADED: it is empty"
+    grading.write_notes(NAME, "damaged", {"graded": False, "notes": [why]})
+    assert (row_of(grading, "damaged")["score"], row_of(grading, "damaged")["note"]) == ("", why)

@@ -6,6 +6,7 @@ handed in (`handed_in.py`), executes it confined (`confined.py`), and takes the 
 """
 
 import csv
+import functools
 import glob
 import hashlib
 import json
@@ -38,6 +39,8 @@ MATHJAX_SETTINGS = (
     r'window.MathJax = {tex2jax: {inlineMath: [["$", "$"], ["\\(", "\\)"]], processEscapes: true, '
     'processEnvironments: true}, displayAlign: "center", messageStyle: "none"};'
 )
+ABSENT = Text("nothing was handed in", "没有提交")
+NOT_GRADED_YET = Text("not graded yet", "尚未评分")
 NOT_GRADED = Text("NOT GRADED: {why}", "未评分：{why}")
 
 
@@ -49,7 +52,7 @@ class Autograde(converters.Autograde):
 
     def start(self):
         """Grade whom the command names."""
-        self.releases = [Release(path) for path in sorted(HERE.glob("release/*/*.ipynb"))]
+        self.releases = _releases(HERE)
         named = [r for r in self.releases if r.name == self.coursedir.assignment_id]
         if not named:
             self.log.error(
@@ -121,7 +124,7 @@ class Autograde(converters.Autograde):
             try:
                 folder = place_of(self._submitted() / student, self.release, self.releases)
                 if folder is None:
-                    raise NotGradable("nothing was handed in", "没有提交")
+                    raise NotGradable(ABSENT.en, ABSENT.zh)
                 told = stage(folder, self.release, self.releases, sheet)
             except (NotGradable, OSError) as problem:
                 self._not_graded(student, problem)
@@ -279,8 +282,12 @@ def _row(gradebook, assignment, student):
     try:
         submission = gradebook.find_submission(assignment.name, student.id)
     except MissingEntry:
-        row |= {"raw_score": 0.0, "late_submission_penalty": 0.0, "score": 0.0}
-        row["note"] = row["note"] or str(Text("nothing was handed in", "没有提交"))
+        waits, release = _waits(assignment.name, student.id)
+        score = "" if waits else 0.0
+        row |= {"raw_score": score, "late_submission_penalty": score, "score": score}
+        if kept.get("graded", True):
+            why = NOT_GRADED_YET if waits else ABSENT
+            row["note"] = why.to(release.language) if release else str(why)
     else:
         penalty, score = submission.late_submission_penalty or 0.0, submission.score
         row |= {"timestamp": submission.timestamp, "raw_score": score}
@@ -288,3 +295,21 @@ def _row(gradebook, assignment, student):
     if not kept.get("graded", True):
         row |= {"raw_score": "", "score": ""}
     return row
+
+
+def _waits(assignment, student):
+    """Say whether something lies there that nobody has graded; and return the sheet's release."""
+    folder, releases = HERE / "submitted" / student, _releases(HERE)
+    release = next((r for r in releases if r.name == assignment), None)
+    if release is None or not os.path.lexists(folder):
+        return os.path.lexists(folder / assignment), release
+    try:
+        return place_of(folder, release, releases) is not None, release
+    except (NotGradable, OSError):
+        return True, release
+
+
+@functools.cache
+def _releases(course):
+    """Return the sheets of a course."""
+    return [Release(path) for path in sorted(course.glob("release/*/*.ipynb"))]
