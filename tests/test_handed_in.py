@@ -858,3 +858,32 @@ def test_what_is_not_graded_yet_has_no_score(grading, tmp_path, language):
     why = "NOT GRADED: it is empty"
     grading.write_notes(NAME, "damaged", {"graded": False, "notes": [why]})
     assert (row_of(grading, "damaged")["score"], row_of(grading, "damaged")["note"]) == ("", why)
+
+
+def test_what_lies_beside_a_sheet_is_graded_anew_too(grading, releases, place, tmp_path):
+    write(place / f"{NAME}.ipynb", filled())
+    helper = place / "package" / "mine.py"
+
+    def known():
+        target = tmp_path / f"staged-{len(list(tmp_path.glob('staged-*')))}"
+        stage(place, releases[0], releases, target)
+        return grading.fingerprint(target)
+
+    seen = [known()]
+    helper.parent.mkdir()
+    for text in ("x = 1\n", "x = 2\n"):
+        helper.write_text(text, encoding="utf-8")
+        seen.append(known())
+    helper.rename(place / "mine.py")
+    seen.append(known())
+    (place / "mine.py").write_bytes(b"")
+    seen.append(known())
+    (place / "mine.py").rename(place / "yours.py")
+    seen.append(known())
+    assert len(set(seen)) == 6
+    (place / "timestamp.txt").write_text("2026-01-01 10:00:00 UTC", encoding="utf-8")
+    os.utime(place / "yours.py", (1, 1))
+    (place / "nothing").mkdir()
+    assert known() == known() == seen[-1]
+    (place / "yours.py").unlink()
+    assert known() == seen[0]

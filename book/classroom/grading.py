@@ -129,7 +129,7 @@ class Autograde(converters.Autograde):
             except (NotGradable, OSError) as problem:
                 self._not_graded(student, problem)
             kept["notes"] = [note.to(self.release.language) for note in told]
-            kept["sheet"] = hashlib.sha256((sheet / f"{name}.ipynb").read_bytes()).hexdigest()
+            kept["sheet"] = fingerprint(sheet)
             # What was handed in anew is graded anew.
             self.force |= kept["sheet"] != read_notes(name, student).get("sheet", kept["sheet"])
             before = self.coursedir.submitted_directory, self.coursedir.student_id
@@ -162,6 +162,17 @@ class Autograde(converters.Autograde):
         except Exception as problem:
             self.problem = problem
             raise
+
+
+def fingerprint(folder: Path) -> str:
+    """Return what changes with the name or the content of any file of a sheet, save its time."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name != "timestamp.txt":
+            for part in (os.fsencode(name), path.read_bytes()):
+                digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
 
 
 def init_notebooks(converter):
