@@ -4,10 +4,14 @@ Points are counted here without nbgrader: the rebuilt sheet runs in this process
 """
 
 import copy
+import importlib
 import json
 import os
 import re
+import sys
+import textwrap
 from collections import Counter
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -16,7 +20,16 @@ from book.classroom.handed_in import NotGradable, Release, find, place_of, read,
 from book.pages import BOOK
 from book.student import student_version
 from d2lutils.checks import check
-from tests.test_classroom import cell, code, index, solutions, tasks_of, without_experiments
+from tests.test_classroom import (
+    bubblewrap,  # noqa: F401  (a fixture)
+    cell,
+    code,
+    index,
+    role,
+    solutions,
+    tasks_of,
+    without_experiments,
+)
 
 PAGE = without_experiments(BOOK / "dropout" / "exercises.ipynb", tasks=4, checks=True)
 PAGE.cells.insert(0, nbformat.v4.new_markdown_cell("# Exercises: Dropout", id="title"))
@@ -259,6 +272,18 @@ def splits_header(cells):
     split(cells, "module-solution", head, tail)
 
 
+def indents(cells):
+    split(cells, "layer-solution", RIGHT["layer-solution"], "    y = dropout(torch.ones(3), 0.5)")
+    cell_of(cells, "module-solution").source = textwrap.indent(RIGHT["module-solution"], "\t")
+    for c in ("layer-check", "layer-test"):
+        cells.pop(index(cells, c))
+
+
+def splits_class(cells):
+    head, tail = RIGHT["module-solution"].split("    def forward", 1)
+    split(cells, "module-solution", head, f"    def forward{tail}")
+
+
 def helper_below_the_test(cells):
     cell_of(cells, "layer-solution").source = "def dropout(X, p):\n    return mine(X, p)"
     helper = RIGHT["layer-solution"].replace("dropout", "mine")
@@ -349,9 +374,13 @@ def old_marks(cells):
             c.metadata.nbgrader = {"grade_id": c.metadata.nbgrader.grade_id, "solution": True}
 
 
+WRITING = [
+    *(splits_helper, splits_function, splits_header, splits_class, indents),
+    helper_below_the_test,
+]
 HANDS = [
     *(copies_below, copies_above, copies_to_the_end, copies_test, copies_everything),
-    *(splits_helper, splits_function, splits_header, helper_below_the_test),
+    *WRITING,
     *(merges_text_and_solution, merges_solution_into_text, merges_task, merges_into_test),
     *(merges_all, moves_solution_down, reverses_tasks),
     *(changes_type("markdown"), changes_type("raw"), deletes_tests, deletes_imports, adds_cells),
@@ -374,7 +403,7 @@ def test_what_hands_do_to_cells_costs_no_points(releases, place, program, edit):
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("edit", HANDS, ids=lambda edit: edit.__name__)
 def test_no_edit_gives_a_blank_sheet_points(releases, place, program, edit):
-    if edit in (splits_helper, splits_function, splits_header, helper_below_the_test):
+    if edit in WRITING:
         pytest.skip("writes an answer")
     sheet = filled({})
     edit(sheet.cells)
@@ -414,6 +443,143 @@ def test_a_released_sheet_comes_back_as_it_was(releases, place):
         assert notes == []
         kept = [c.source for c in notebook.cells if "test" not in c.metadata.get("d2l", {})]
         assert kept == [c.source for c in release.notebook.cells if "Graded when" not in c.source]
+
+
+# ---------------------------------------------------------------- whole pages, with their prose
+
+
+def whole(page):
+    """Return a page's release, and its sheet with every answer."""
+    solved = nbformat.read(page, as_version=4)
+    sheet = student_version(solved)
+    for cell_id, source in solutions(solved).items():
+        cell(sheet, cell_id).source = source
+    return solved, sheet
+
+
+def rebuilt(release, sheet, program=jupyterlab):
+    path = release.parent / "back.ipynb"
+    path.write_text(saved(sheet, program), encoding="utf-8")
+    return rebuild(Release(release), read(path))
+
+
+@pytest.fixture(params=sorted(BOOK.parent.glob("*/*/exercises.ipynb")), ids=lambda p: p.parts[-3:])
+def page(request, tmp_path):
+    """A solved page, where its release lies, and the release with all answers."""
+    solved, sheet = whole(request.param)
+    write_release(tmp_path, solved, NAME)
+    return solved, tmp_path / "release" / NAME / f"{NAME}.ipynb", sheet
+
+
+def prose_of(notebook):
+    return [c.source for c in notebook.cells if c.cell_type == "markdown"]
+
+
+def keeps_prose(sheet):
+    pass
+
+
+def changes_prose(sheet):
+    for c in sheet.cells:
+        if c.cell_type == "markdown":
+            c.source = f"{c.source}\n\nI do not understand this."
+
+
+def makes_prose(kind):
+    def change(sheet):
+        for c in sheet.cells:
+            if c.cell_type == "markdown":
+                c.cell_type = kind
+                if kind == "code":
+                    c.update(outputs=[], execution_count=None)
+
+    change.__name__ = f"makes_prose_{kind}"
+    return change
+
+
+PROSE = [keeps_prose, changes_prose, makes_prose("raw"), makes_prose("code")]
+
+
+@pytest.mark.parametrize("edit", PROSE, ids=lambda edit: edit.__name__)
+def test_the_text_of_a_task_answers_nothing(page, edit):
+    solved, release, sheet = page
+    edit(sheet)
+    expected = [c.source for c in sheet.cells if c.source and "Graded when" not in c.source]
+    notebook, notes = rebuilt(release, sheet)
+    kept = [c.source for c in notebook.cells if "test" not in c.metadata.get("d2l", {})]
+    assert notes == [] and kept == expected
+    sheet.cells = [c for c in sheet.cells if not role(c).get("solution")]
+    notebook, notes = rebuilt(release, sheet)
+    assert len(notes) == len(solutions(solved))
+    assert all("There is no answer to the task" in str(note) for note in notes)
+    assert {c.source for c in sheet.cells if role(c) == {}} <= {c.source for c in notebook.cells}
+
+
+@pytest.mark.parametrize("edit", [keeps_prose, changes_prose], ids=lambda edit: edit.__name__)
+@pytest.mark.parametrize("lost", [False, True], ids=["", "deletes_checks"])
+def test_answers_of_a_module_are_tested_before_anything_defines_them_anew(page, edit, lost):
+    solved, release, sheet = page
+    edit(sheet)
+    sheet.cells = [c for c in sheet.cells if not role(c).get("solution")]
+    if lost:
+        sheet.cells = [c for c in sheet.cells if not c.id.endswith(("-check", "-test"))]
+    sheet.cells.insert(1, code("from my_answers import *"))
+    notebook, _ = rebuilt(release, sheet)
+    for task in Release(release).tasks:
+        test = task.test.metadata.nbgrader.grade_id
+        first = next(c for c in notebook.cells if task.name in known(c) or tried(c) == test)
+        assert tried(first) == test
+
+
+def tried(c):
+    return c.metadata.get("d2l", {}).get("test")
+
+
+def known(c):
+    return re.findall(r"^(?:def|class) +(\w+)", c.source, re.M) if c.cell_type == "code" else ()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_answer_may_be_indented(page, program):
+    solved, release, sheet = page
+    for c in sheet.cells:
+        if role(c).get("solution"):
+            c.source = textwrap.indent(c.source, "    ")
+    notebook, notes = rebuilt(release, sheet, program)
+    graded = [c for c in notebook.cells if role(c).get("solution")]
+    assert notes == [] and len(graded) == len(solutions(solved))
+    for c, task in zip(graded, Release(release).tasks, strict=True):
+        assert task.name in known(c) or "def " not in c.source
+        compile(c.source, task.name, "exec")
+
+
+LOOP = "def train(net):\n    for X in range(3):\n        net.append(X)"
+SPLIT = {  # the rest of a definition, or a cell of its own that starts with indentation
+    "loop": (LOOP, "    loss = X\n    net.append(loss)", 1),
+    "inner": (LOOP, "        net.append(-X)", 1),
+    "return": (LOOP, "    return net", 1),
+    "method": ("class A:\n    x = 1", "    def f(self):\n        pass", 1),
+    "header": ("class A:", "    x = 1", 1),
+    "call": (LOOP, "    train([])", 2),
+    "answer": (LOOP, "    def evaluate(net):\n        return net", 2),
+    "after a return": (f"{LOOP}\n    return net", "    net = train([])\n    net.append(1)", 2),
+    "after a class": ("class A:\n    x = 1", "    a = A()\n    print(a.x)", 2),
+    "after a line": ("x = 1", "    print(x)", 2),
+    "after a magic": ("%matplotlib inline", "    print(1)", 2),
+}
+
+
+@pytest.mark.parametrize("case", SPLIT)
+def test_only_the_rest_of_a_definition_is_joined_to_it(releases, place, case):
+    first, second, expected = SPLIT[case]
+    sheet = filled()
+    sheet.cells[1:1] = [code(first, id="first"), code(second, id="second")]
+    notebook, _ = graded(sheet, jupyterlab, releases, place)
+    sources = [c.source for c in notebook.cells]
+    at = next(i for i, source in enumerate(sources) if source.startswith(first))
+    kept = f"{first}\n{second}" if expected == 1 else first
+    assert sources[at] == kept
+    assert expected == 1 or sources[at + 1] == textwrap.dedent(second)
 
 
 # ---------------------------------------------------------------- files
@@ -608,3 +774,116 @@ def test_notes_are_in_the_language_of_the_sheet(releases, place, tmp_path):
     stage(place, chinese, [chinese], tmp_path / "staged")
     sheet = nbformat.read(tmp_path / "staged" / f"{NAME}.ipynb", as_version=4)
     assert "应当叫" in sheet.cells[0].source and sheet.metadata.d2l.language == "zh"
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+@pytest.fixture
+def verdict(monkeypatch, bubblewrap):  # noqa: F811
+    monkeypatch.syspath_prepend(str(BOOK.parent / "classroom"))
+    return importlib.import_module("verdict")
+
+
+def held(verdict, notebook, folder):
+    """Execute a rebuilt sheet with its hidden tests; return which tests hold."""
+    for c in notebook.cells:
+        if role(c).get("grade"):
+            c.source = cell(PAGE, role(c)["grade_id"]).source
+    ran = verdict.Execute(timeout=60, iopub_timeout=20)
+    nb, _ = ran.preprocess(notebook, {"metadata": {"path": str(folder)}})
+    return {role(c)["grade_id"] for c in nb.cells if role(c).get("grade") and not c.outputs}
+
+
+def ending(source):
+    return re.sub(r"### BEGIN SOLUTION", "import os; os._exit(1)", source)
+
+
+def test_answers_that_end_the_kernel_cost_their_own_points_alone(releases, place, verdict):
+    sheet = filled({k: v if "loop" in k else ending(v) for k, v in RIGHT.items()})
+    notebook, _ = graded(sheet, jupyterlab, releases, place)
+    assert held(verdict, notebook, place) == {"loop-test"}
+
+
+def test_the_right_one_of_two_answers_counts_if_the_other_ends_the_kernel(releases, place, verdict):
+    sheet = filled({"layer-solution": ending(RIGHT["layer-solution"])})
+    sheet.cells.append(code(RIGHT["layer-solution"], id="again"))
+    notebook, _ = graded(sheet, jupyterlab, releases, place)
+    assert held(verdict, notebook, place) == {"layer-test"}
+
+
+# ---------------------------------------------------------------- grades.csv
+
+
+@pytest.fixture
+def grading(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BOOK.parent / "classroom"))
+    grading = importlib.import_module("grading")
+    monkeypatch.setattr(grading, "HERE", tmp_path)
+    path = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))  # nbgrader calls alembic
+    return grading
+
+
+def row_of(grading, student):
+    with grading.Gradebook(f"sqlite:///{grading.HERE}/gradebook.db") as gradebook:
+        return grading._row(
+            gradebook,
+            gradebook.update_or_create_assignment(NAME),
+            gradebook.update_or_create_student(student),
+        )
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_not_graded_yet_has_no_score(grading, tmp_path, language):
+    release = write_release(tmp_path, PAGE, NAME)
+    path = tmp_path / "release" / NAME / f"{NAME}.ipynb"
+    release.notebook.metadata.d2l.language = language
+    nbformat.write(release.notebook, path)
+    waits = ("not graded yet", "尚未评分")[language == "zh"]
+    absent = ("nothing was handed in", "没有提交")[language == "zh"]
+    submitted = tmp_path / "submitted"
+    write(submitted / "right" / NAME / f"{NAME}.ipynb", filled())
+    write(submitted / "renamed" / "homework (1).ipynb", filled())
+    (submitted / "empty" / NAME).mkdir(parents=True)
+    write(submitted / "damaged" / NAME / "x.ipynb", filled()).write_text("{")
+    (submitted / "link").symlink_to(submitted / "right")
+    (submitted / "other").mkdir()
+    for student in ("right", "renamed", "empty", "damaged", "link"):
+        row = row_of(grading, student)
+        assert (row["score"], row["raw_score"], row["note"]) == ("", "", waits), student
+    for student in ("absent", "other"):
+        row = row_of(grading, student)
+        assert (row["score"], row["raw_score"], row["note"]) == (0.0, 0.0, absent), student
+    why = "NOT GRADED: it is empty"
+    grading.write_notes(NAME, "damaged", {"graded": False, "notes": [why]})
+    assert (row_of(grading, "damaged")["score"], row_of(grading, "damaged")["note"]) == ("", why)
+
+
+def test_what_lies_beside_a_sheet_is_graded_anew_too(grading, releases, place, tmp_path):
+    write(place / f"{NAME}.ipynb", filled())
+    helper = place / "package" / "mine.py"
+
+    def known():
+        target = tmp_path / f"staged-{len(list(tmp_path.glob('staged-*')))}"
+        stage(place, releases[0], releases, target)
+        return grading.fingerprint(target)
+
+    seen = [known()]
+    helper.parent.mkdir()
+    for text in ("x = 1\n", "x = 2\n"):
+        helper.write_text(text, encoding="utf-8")
+        seen.append(known())
+    helper.rename(place / "mine.py")
+    seen.append(known())
+    (place / "mine.py").write_bytes(b"")
+    seen.append(known())
+    (place / "mine.py").rename(place / "yours.py")
+    seen.append(known())
+    assert len(set(seen)) == 6
+    (place / "timestamp.txt").write_text("2026-01-01 10:00:00 UTC", encoding="utf-8")
+    os.utime(place / "yours.py", (1, 1))
+    (place / "nothing").mkdir()
+    assert known() == known() == seen[-1]
+    (place / "yours.py").unlink()
+    assert known() == seen[0]

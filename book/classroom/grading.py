@@ -6,6 +6,7 @@ handed in (`handed_in.py`), executes it confined (`confined.py`), and takes the 
 """
 
 import csv
+import functools
 import glob
 import hashlib
 import json
@@ -38,6 +39,8 @@ MATHJAX_SETTINGS = (
     r'window.MathJax = {tex2jax: {inlineMath: [["$", "$"], ["\\(", "\\)"]], processEscapes: true, '
     'processEnvironments: true}, displayAlign: "center", messageStyle: "none"};'
 )
+ABSENT = Text("nothing was handed in", "没有提交")
+NOT_GRADED_YET = Text("not graded yet", "尚未评分")
 NOT_GRADED = Text("NOT GRADED: {why}", "未评分：{why}")
 
 
@@ -49,7 +52,7 @@ class Autograde(converters.Autograde):
 
     def start(self):
         """Grade whom the command names."""
-        self.releases = [Release(path) for path in sorted(HERE.glob("release/*/*.ipynb"))]
+        self.releases = _releases(HERE)
         named = [r for r in self.releases if r.name == self.coursedir.assignment_id]
         if not named:
             self.log.error(
@@ -121,12 +124,12 @@ class Autograde(converters.Autograde):
             try:
                 folder = place_of(self._submitted() / student, self.release, self.releases)
                 if folder is None:
-                    raise NotGradable("nothing was handed in", "没有提交")
+                    raise NotGradable(ABSENT.en, ABSENT.zh)
                 told = stage(folder, self.release, self.releases, sheet)
             except (NotGradable, OSError) as problem:
                 self._not_graded(student, problem)
             kept["notes"] = [note.to(self.release.language) for note in told]
-            kept["sheet"] = hashlib.sha256((sheet / f"{name}.ipynb").read_bytes()).hexdigest()
+            kept["sheet"] = fingerprint(sheet)
             # What was handed in anew is graded anew.
             self.force |= kept["sheet"] != read_notes(name, student).get("sheet", kept["sheet"])
             before = self.coursedir.submitted_directory, self.coursedir.student_id
@@ -159,6 +162,17 @@ class Autograde(converters.Autograde):
         except Exception as problem:
             self.problem = problem
             raise
+
+
+def fingerprint(folder: Path) -> str:
+    """Return what changes with the name or the content of any file of a sheet, save its time."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name != "timestamp.txt":
+            for part in (os.fsencode(name), path.read_bytes()):
+                digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
 
 
 def init_notebooks(converter):
@@ -279,8 +293,12 @@ def _row(gradebook, assignment, student):
     try:
         submission = gradebook.find_submission(assignment.name, student.id)
     except MissingEntry:
-        row |= {"raw_score": 0.0, "late_submission_penalty": 0.0, "score": 0.0}
-        row["note"] = row["note"] or str(Text("nothing was handed in", "没有提交"))
+        waits, release = _waits(assignment.name, student.id)
+        score = "" if waits else 0.0
+        row |= {"raw_score": score, "late_submission_penalty": score, "score": score}
+        if kept.get("graded", True):
+            why = NOT_GRADED_YET if waits else ABSENT
+            row["note"] = why.to(release.language) if release else str(why)
     else:
         penalty, score = submission.late_submission_penalty or 0.0, submission.score
         row |= {"timestamp": submission.timestamp, "raw_score": score}
@@ -288,3 +306,21 @@ def _row(gradebook, assignment, student):
     if not kept.get("graded", True):
         row |= {"raw_score": "", "score": ""}
     return row
+
+
+def _waits(assignment, student):
+    """Say whether something lies there that nobody has graded; and return the sheet's release."""
+    folder, releases = HERE / "submitted" / student, _releases(HERE)
+    release = next((r for r in releases if r.name == assignment), None)
+    if release is None or not os.path.lexists(folder):
+        return os.path.lexists(folder / assignment), release
+    try:
+        return place_of(folder, release, releases) is not None, release
+    except (NotGradable, OSError):
+        return True, release
+
+
+@functools.cache
+def _releases(course):
+    """Return the sheets of a course."""
+    return [Release(path) for path in sorted(course.glob("release/*/*.ipynb"))]

@@ -27,6 +27,7 @@ NOT_HANDED_IN = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git"}
 NOTEBOOK = re.compile(r"\.(ipynb|json)(\.\w+)?$", re.IGNORECASE)  # also .ipynb.txt
 TEST = re.compile(r"^# Graded when you hand in.*\n?", re.MULTILINE)
 CODE = re.compile(r"^(def|class|import|from|@\w)", re.MULTILINE)
+FENCED = re.compile(r"^ *(?:```|~~~)[^\n]*\n(.*?)^ *(?:```|~~~)", re.DOTALL | re.MULTILINE)
 ANSWER = r"^(?:async +def|def|class) +{0}\b|^{0} *(?::[^=\n]*)?=(?!=)|^(?:from|import) .*\b{0}\b"
 PLACES = 5  # of one test: more copies of an answer than that are not tried
 
@@ -66,7 +67,8 @@ class Task:
     def is_answered_by(self, cell: Cell) -> bool:
         """Say whether a cell defines the answer, or was the one for it."""
         known = self.solution.metadata.nbgrader.grade_id in cell.ids
-        return known or bool(re.search(ANSWER.format(re.escape(self.name)), cell.source, re.M))
+        source, pattern = _dedented(cell.source), ANSWER.format(re.escape(self.name))
+        return known or bool(re.search(pattern, source, re.MULTILINE))
 
     def is_tested_by(self, cell: Cell) -> bool:
         """Say whether a cell checks the answer, or was the test."""
@@ -83,7 +85,8 @@ class Release:
         language = self.notebook.metadata.get("d2l", {}).get("language")
         self.language = language if language in LANGUAGES else LANGUAGES[0]
         cells, solution, check = self.notebook.cells, None, ""
-        self.prose = [c.source for c in cells if c.cell_type == "markdown"]
+        self.prose = [c.source.strip() for c in cells if c.cell_type == "markdown"]
+        self.shown = {code.strip() for text in self.prose for code in FENCED.findall(text)}
         self.tasks, self.setup, self.given = [], [], set()
         for cell in cells:
             role = cell.metadata.get("nbgrader", {})
@@ -353,8 +356,9 @@ def rebuild(release: Release, handed_in: list[Cell]) -> tuple[NotebookNode, list
     for task in release.tasks:
         several = sum(answers for _, answers in places[task.label])
         if not several:
+            # First without the empty answer: `from mine import *` may have brought one.
+            places[task.label] += [(len(cells), False), (len(cells) + 1, True)]
             cells.append(_copy(task.solution))
-            places[task.label].append((len(cells), True))
             notes.append(Text(
                 "There is no answer to the task {task}: a cell that defines `{name}` was expected.",
                 "没有找到任务 {task} 的答案：应当有一个定义 `{name}` 的单元格。",
@@ -379,44 +383,79 @@ def _mended(handed_in, release):
     """Return cells apart from the prose and the tests merged into them, and joined if split."""
     mended = []
     for cell in handed_in:
-        source = TEST.sub("", cell.source)
+        source = bare = TEST.sub("", cell.source)
         if CODE.search(source):
             for text in release.prose:
-                source = source.replace(text, "") if text != source else source
-        kind = "code" if cell.kind == "code" else "markdown"
-        if kind != "code" and _is_lost_answer(source, cell, handed_in, release):
-            kind, source = "code", _code_in(source)
-        cell = Cell(kind, source.strip("\n"), cell.ids, cell.attachments)
+                bare = bare.replace(text, "")
+        is_code = cell.kind == "code" and source.strip() not in release.prose
+        if not is_code and (answer := _lost_answer(bare, cell, handed_in, release)):
+            is_code, bare = True, answer
+        source = (bare if is_code else source).strip("\n")
+        cell = Cell("code" if is_code else "markdown", source, cell.ids, cell.attachments)
         last = mended[-1] if mended else None
-        if last and last.kind == kind == "code" and _continues(last.source, cell.source):
-            last.source += f"\n{cell.source}"
+        if last and is_code and last.kind == "code" and _continues(last.source, source):
+            last.source += f"\n{source}"
             last.ids |= cell.ids
-        elif cell.source.strip() or cell.ids:
+        elif source.strip() or cell.ids:
+            cell.source = _dedented(source) if is_code else source
             mended.append(cell)
     return mended
 
 
-def _is_lost_answer(source, cell, handed_in, release):
-    """Say whether a text cell answers a task that no code cell answers."""
-    answered = release.answered_by(Cell("code", source, cell.ids)) if CODE.search(source) else []
-    code = [c for c in handed_in if c.kind == "code"]
-    return any(not any(task.is_answered_by(c) for c in code) for task in answered)
+def _lost_answer(source, cell, handed_in, release):
+    """Return the code of a text cell that answers a task, if no code cell does; else nothing."""
+    code = _code_in(source, release) if CODE.search(source) else ""
+    answered = release.answered_by(Cell("code", code, cell.ids)) if code.strip() else []
+    others = [c for c in handed_in if c.kind == "code" and c.source.strip() not in release.prose]
+    lost = any(not any(task.is_answered_by(c) for c in others) for task in answered)
+    return code if lost else ""
 
 
-def _code_in(text):
-    """Return the code of a text cell: what is fenced, or else all from the first definition on."""
-    fenced = re.findall(
-        r"^ *(?:```|~~~)[^\n]*\n(.*?)^ *(?:```|~~~)", text, re.DOTALL | re.MULTILINE
-    )
-    return "\n".join(fenced) if fenced else text[CODE.search(text).start() :]
+def _code_in(text, release):
+    """Return what of a text is fenced, but not what a task shows; or all from a definition on."""
+    fenced = FENCED.findall(text)
+    if fenced:
+        return "\n".join(code for code in fenced if code.strip() not in release.shown)
+    return text[CODE.search(text).start() :]
+
+
+def _dedented(source):
+    """Return a source without the indentation of its first line, as IPython runs it."""
+    indent = re.match(r"\n*([ \t]*)", source)[1]
+    return re.sub(f"^{indent}", "", source, flags=re.MULTILINE)
 
 
 def _continues(first, second):
     """Say whether a cell is the second part of a definition that was split."""
-    try:
-        return second[:1] in (" ", "\t") and bool(ast.parse(f"{first}\n{second}"))
-    except (SyntaxError, ValueError):
+    if second[:1] not in (" ", "\t") or not _compiles(f"{first}\n{second}"):
         return False
+    if not _compiles(first) or not _compiles(_dedented(second)):
+        return True
+    last, rest = ast.parse(first).body[-1:], ast.walk(ast.parse(_dedented(second)))
+    if last and isinstance(last[0], ast.ClassDef):
+        return any(isinstance(node, ast.arg) and node.arg == "self" for node in rest)
+    if not last or not isinstance(last[0], ast.FunctionDef):
+        return False
+    # A loop, say, that ends without a return: it uses what only the function has.
+    (used, others), (_, own) = _names(rest), _names(ast.walk(last[0]))
+    return not isinstance(last[0].body[-1], ast.Return) and bool((used - others) & own)
+
+
+def _names(nodes):
+    """Return which names are used, and which are arguments or assigned."""
+    nodes = list(nodes)
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return used, own | {node.id for node in names if not isinstance(node.ctx, ast.Load)}
+
+
+def _compiles(source):
+    try:
+        compile(source, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: very deep
+        return False
+    return True
 
 
 def _in_the_sheet(cell, answered, free):

@@ -11,20 +11,21 @@ import time
 
 import confined
 import nbformat
-from handed_in import NotGradable
+from handed_in import ANSWER, CODE, NotGradable
 
 from d2lutils.checks import load
 from d2lutils.words import Text
 
-RESTARTS = 5  # cells of one sheet that may end its kernel
+RESTARTS = 5  # cells of one sheet that may end its kernel, beside its answers and their checks
 CALL = re.compile(r'^grade\("([\w.]+)", (\w+)\)', re.MULTILINE)
 
 
 class Execute(confined.Execute):
     """Executes a sheet and decides which tests hold.
 
-    A cell that ends the kernel, or cannot be stopped, is left out when the sheet runs anew. A test
-    runs wherever its answer stands, until it holds. Controls, which must come out as they should,
+    A cell that ends the kernel, or cannot be stopped, is left out when the sheet runs anew; if it
+    checks an answer, so is all else that checks the same one. A test runs wherever its answer
+    stands, until it holds. Controls, which must come out as they should,
     tell whether the sheet changed what grades it.
     """
 
@@ -32,6 +33,7 @@ class Execute(confined.Execute):
         """Execute a notebook, and keep of its tests what nbgrader needs."""
         _fill_in(nb)
         self.left_out, started = {}, time.monotonic()
+        answers, checks = _parts(nb)
         while True:
             self.running, self.held, self.failed = None, set(), set()
             try:
@@ -41,13 +43,16 @@ class Execute(confined.Execute):
                 over = time.monotonic() - started > confined.SECONDS
                 if self.running is None:
                     raise
-                if over or len(self.left_out) == RESTARTS:
+                others = {*self.left_out, self.running} - answers - set(checks)
+                if over or len(others) > RESTARTS:
                     raise NotGradable(
                         "its cells end the kernel, or cannot be stopped, again and again. Read it.",
                         "它的单元格一再使内核终止，或者无法停下。请仔细阅读。",
                     ) from error
                 self.log.warning("Cell %s ends or blocks the kernel: %s", self.running, error)
-                self.left_out[self.running] = type(error).__name__
+                answer = checks.get(self.running)
+                same = [index for index, other in checks.items() if answer and other == answer]
+                self.left_out |= dict.fromkeys([self.running, *same], type(error).__name__)
         self._expect_controls(nb)
         _keep_verdicts(nb, self.held)
         return nb, resources
@@ -120,6 +125,32 @@ def _fill_in(nb):
             stored = f'__import__("d2lutils").checks.load("{chapter}")["{name}"].right'
             right.append((source, "right", stored))
     nb.cells = cells + (_controls(*random.choice(right)) if right else [])
+
+
+def _parts(nb):
+    """Return where answers are given, and of each cell that only checks one, which one that is."""
+    tests = [
+        c for c in nb.cells if "test" in c.metadata.get("d2l", {}) and "nbgrader" in c.metadata
+    ]
+    answers, checks = set(), {}
+    for test in tests:
+        called = CALL.search(test.source)
+        defines = called and re.compile(ANSWER.format(re.escape(called[2])), re.MULTILINE)
+        last = None  # answer to this task; whatever stands behind it checks it
+        for index, cell in enumerate(nb.cells):
+            mark = cell.metadata.get("d2l", {})
+            if mark.get("test") == test.metadata.d2l.test:
+                checks[index] = mark.test, last
+            elif mark or not called or cell.cell_type != "code":
+                continue
+            elif defines.search(cell.source):
+                answers.add(index)
+                last = index
+            elif f'("{called[1]}"' in cell.source.replace("'", '"') and not CODE.search(
+                cell.source
+            ):
+                checks[index] = test.metadata.d2l.test, last
+    return answers, checks
 
 
 def _controls(source, kind, answer):
