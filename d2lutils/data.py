@@ -67,7 +67,7 @@ class TensorLoader:
         self.generator = generator
         # A tensor on the device, since CUDA multiplies by 1/255 when it divides by a Python
         # number, and the last bit then differs from torchvision's ToTensor.
-        self._white = torch.tensor(255.0, device=images.device)
+        self.white = torch.tensor(255.0, device=images.device)
 
     @property
     def num_examples(self) -> int:
@@ -85,7 +85,7 @@ class TensorLoader:
         # their time an epoch. index_select takes a third of the time of images[index] on the CPU.
         for index in order.to(self.images.device).split(self.batch_size):
             X, y = self.images.index_select(0, index), self.labels.index_select(0, index)
-            yield (X / self._white if X.dtype == torch.uint8 else X), y
+            yield (X / self.white if X.dtype == torch.uint8 else X), y
 
 
 @on_cpu()

@@ -122,7 +122,7 @@ class _Data:
 
 def _in_float32(loader: TensorLoader) -> TensorLoader:
     """Let a loader give float32, whatever the default dtype was when it was made."""
-    loader._white = loader._white.float()
+    loader.white = loader.white.float()
     return loader
 
 
