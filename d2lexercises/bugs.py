@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from d2lutils.checks.exercise import exercise, value_exercise
 from d2lutils.checks.expect import (
     Mistake,
+    agree,
     expect,
     expect_close,
     number,
@@ -89,7 +90,7 @@ class _Witness(nn.Sequential):
         return output
 
 class _Loader:
-    """Batches, they and their examples in another order in each pass, as from a loader that shuffles."""
+    """Batches whose examples come in another order in each pass, as from a loader that shuffles."""
 
     def __init__(self, batches):
         self.batches, self.passes = batches, 0
@@ -99,8 +100,7 @@ class _Loader:
 
     def __iter__(self):
         self.passes += 1
-        first = (self.passes - 1) % len(self)
-        for X, y in self.batches[first:] + self.batches[:first]:
+        for X, y in self.batches:
             yield X.roll(self.passes, 0), y.roll(self.passes, 0)
 
 def _batches(sizes, first):
@@ -174,9 +174,11 @@ def _evaluate(accuracy_curve):
     modes = (True, True), (True, False), (False, False)  # of the net itself, and of its dropout
     found = [_run_of(accuracy_curve, num_epochs, *mode) for num_epochs, mode in zip((2, 4, 3), modes, strict=True)]
     got, hits = torch.cat([curve for curve, _, _ in found]), [(hits / sizes).mean(1) for _, hits, sizes in found]
-    expect_close(got, torch.cat([hits.sum(1) / sizes.sum() for _, hits, sizes in found]), "accuracy_curve(…)",
-                 [Mistake(torch.cat(hits), *_BATCH_MEAN.words),
-                  Mistake(torch.cat([hits.sum(1) for _, hits, _ in found]), *_HITS.words)])
+    for mistake in (Mistake(torch.cat(hits), *_BATCH_MEAN.words),
+                    Mistake(torch.cat([hits.sum(1) for _, hits, _ in found]), *_HITS.words)):
+        expect(not agree(got, mistake.gives), *mistake.words)
+    for curve, hits, sizes in found:
+        expect_close(curve, hits.sum(1) / sizes.sum(), "accuracy_curve(…)")
 
 def _run_of(accuracy_curve, num_epochs, mode, inner_mode):
     """Return the curve of an answer, and the hits and sizes of the same run; expect that it is a fair one."""
@@ -406,11 +408,13 @@ def _expect_steady_signal(linears):
     for i, (layer, before, size) in enumerate(zip(linears, [None, *sizes], sizes, strict=False), start=1):
         n = layer.in_features
         gain = (layer.weight.square().mean().item() * n / 2) ** 0.5
+        enough = gain
         if not before:  # no ReLU has halved the mean square of the inputs
-            gain = max(gain, min(gain * 2**0.5, 1))
-        for now, limit in ((1 if measured else gain, _SPREAD), (size / (before or size), _SIGNAL)):
+            enough = max(gain, min(gain * 2**0.5, 1))
+        kept = size / (before or size)
+        for shown, now, limit in ((gain, 1 if measured else enough, _SPREAD), (kept, kept, _SIGNAL)):
             expect(1 / limit < now < limit, *(_FADES if now < 1 else _GROWS).words,
-                   i=i, num=num, fan_in=n, fan_out=layer.out_features, size=f"{now:.2g}")
+                   i=i, num=num, fan_in=n, fan_out=layer.out_features, size=f"{shown:.2g}")
 
 def _start(params, net, weight=lambda W: W.T.clone(), bias=lambda b, old: b.clone()):
     for layer, W, b in zip(_linears(net), params[0::2], params[1::2], strict=True):

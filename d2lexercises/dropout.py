@@ -65,9 +65,10 @@ _DEPENDENT = Mistake(lambda X, p: X * (torch.randperm(X.numel()).view(X.shape) >
     "p = {p} 时，对形状为 {shape} 的同一输入调用 `{what}` {calls} 次，输出 / 输入之和的均值为 {mean}，方差为 {variance}；"
     "如果每个元素各自独立抽取，两者应为 {count} 和 {want}。每个元素只抽一次，抽到什么就用什么：不要固定个数，不要归一化，也不要重抽。")
 _SAME_NUMBERS = ("the same random numbers every time", "每次的随机数都相同",
-    "Two calls of `{what}` drew the same random numbers. Draw new ones in each call; set no seed inside, and do not put torch's "
-    "random state back (`fork_rng` does).",
-    "两次调用 `{what}` 抽到了相同的随机数。每次调用都要重新抽取；内部不要设置随机种子，也不要恢复 torch 的随机状态（`fork_rng` 就会恢复）。")
+    "Two calls of `{what}` with the same input came out the same: they drew the same random numbers, or none. Draw new ones in "
+    "each call; set no seed inside, and do not put torch's random state back (`fork_rng` does).",
+    "用同样的输入两次调用 `{what}`，结果完全相同：抽到的是相同的随机数，或者根本没有抽取。每次调用都要重新抽取；"
+    "内部不要设置随机种子，也不要恢复 torch 的随机状态（`fork_rng` 就会恢复）。")
 _NO_GRADIENT = ("no gradient", "没有梯度",
     "Nothing can be learned through `{what}`: it has lost its link to {input}. Compute it from {input} itself, without "
     "`detach`, `data`, `no_grad` or NumPy.",
@@ -140,7 +141,7 @@ def _expect_fresh(layer: Callable, what: str, no_noise: tuple, dims: tuple) -> N
                 expect((noise[i::4] != 1).any(), *no_noise, what=where * (i != 3) + what, p=f"{p:.2f}", count=X.numel())
             expect(len(noise.unique(dim=0)) == calls, *_SAME_NUMBERS, what=what)
         sums, want = noise.sum(1), X.numel() * p / (1 - p)
-        mean, variance = sums.mean(), (sums - X.numel()).square().mean()
+        mean, variance = sums.mean(), sums.var(correction=0)
         expect(abs(mean - X.numel()) < 6 * (want / calls) ** 0.5 and 0.25 < variance / want < 1.75, *_DEPENDENT.words, calls=calls,
                what=what, p=f"{p:.2f}", shape=shape, mean=short(mean), variance=short(variance), count=X.numel(), want=short(want))
 
@@ -174,6 +175,8 @@ def _expect_a_layer(
             layer(X, p)
             expect(torch.equal(gradient_of(out.sum())[0], gradient), *_GRADIENT_OF_ANOTHER_CALL, what=what)
         expect_on_its_device(layer, (X, p), name, fresh)
+
+_MODES = {True: Text("train", "训练"), False: Text("evaluation", "评估")}
 
 class _Probe(nn.Module):
     """Hands on its input, and notes in which mode it did so."""
@@ -248,13 +251,14 @@ def module(Dropout):
         expect("training" in vars(layer), "super().__init__() is missing", "缺少 super().__init__()",
                "Begin `__init__` with `super().__init__()`: it makes the object a module.",
                "`__init__` 要以 `super().__init__()` 开头：有了它，对象才是模块。")
-        got = getattr(layer, "p", None)
+        got = getattr(layer, "p", Text("missing", "不存在"))
         expect(got == want, "p not stored", "没有保存 p",
                "After `layer = Dropout({want})`, and other layers made after it, `layer.p` should be {want}; yours is {got}.",
                "执行 `layer = Dropout({want})`，接着又新建了别的层之后，`layer.p` 应为 {want}，你的是 {got}。",
                want=f"{want:.2f}", got=got)
     _expect_two_modes(layers[p], p)
     _expect_a_layer_in_train_and_eval_mode(Dropout, layers[p])
+    _expect_mode_kept(layers[p])
 
 def _expect_two_modes(layer: nn.Module, p: float) -> None:
     """State that the layer does nothing in evaluation mode, asks its own mode and p, and has no state."""
@@ -274,13 +278,24 @@ def _expect_two_modes(layer: nn.Module, p: float) -> None:
            "p as a plain number, and the mask in a local variable: neither a parameter nor a buffer.",
            "调用之后，`net.state_dict()` 里有 `{name}`，于是与用 `nn.Dropout` 的网络或没运行过的网络对不上。p 应是普通的数，"
            "掩码放在局部变量里：都不要设为参数或缓冲区。", name="".join(state[:1]))
-    layer.p = 0
-    net(X)  # nothing to drop, but the layer is not switched off for good
     layer.p = 0.95
-    expect((net(X) == 0).double().mean() > 0.8, "a change of p has no effect", "改变 p 不起作用",
-           "After `layer.p = 0.95` your layer still drops entries with the probability that it was made with. Read `self.p` in "
-           "each call, as `nn.Dropout` does.",
-           "执行 `layer.p = 0.95` 之后，你的层仍按创建时的概率丢弃元素。请像 `nn.Dropout` 那样，每次调用时都读取 `self.p`。")
+    dropped = (net.train()(X) == 0).double().mean().item()
+    expect(dropped > 0.8, "a change of p has no effect", "改变 p 不起作用",
+           "After `layer.p = 0.95` your layer drops {dropped} of the entries, not 95%. Read `self.p`, the probability of being "
+           "dropped, in each call, as `nn.Dropout` does.",
+           "执行 `layer.p = 0.95` 之后，你的层丢弃了 {dropped} 的元素，而不是 95%。请像 `nn.Dropout` 那样，每次调用时都读取丢弃概率 `self.p`。",
+           dropped=f"{dropped:.0%}")
+
+def _expect_mode_kept(layer: nn.Module) -> None:
+    """State that a call leaves the mode alone, also where there is nothing to drop."""
+    for mode in (True, False):
+        layer.p = 0
+        layer.train(mode)(torch.ones(3))
+        expect(layer.training == mode, "mode changed by a call", "调用改变了模式",
+               "After a call in {mode} mode `layer.training` is {now}. A layer only reads `self.training`; `net.train()` and "
+               "`net.eval()` set it.",
+               "在{mode}模式下调用一次之后，`layer.training` 变成了 {now}。层只应读取 `self.training`，由 `net.train()` 和 `net.eval()` 来设置。",
+               mode=_MODES[mode], now=layer.training)
 
 def _expect_a_layer_in_train_and_eval_mode(Dropout: type, layer: nn.Module) -> None:
     """State that it is a layer: one that is kept, whose p changes, or a new one for each call."""
@@ -324,7 +339,6 @@ def _counted(statistic: Callable, *, training=False, grad=False) -> Callable:
 def _share(hits, sizes):
     return hits.sum() / sizes.sum()
 
-_MODES = {True: Text("train", "训练"), False: Text("evaluation", "评估")}
 _IN_TRAIN_MODE = Mistake(_counted(_share, training=True), "measured in train mode", "在训练模式下度量",
     "While you measured, parts of the net were in train mode ({parts}), where dropout and normalization act as in training. "
     "Call `net.eval()` first: it reaches every part.",

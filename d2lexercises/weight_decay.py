@@ -137,7 +137,7 @@ def _penalty(weights: Iterable[torch.Tensor], lam: float) -> torch.Tensor:
     return lam * sum(w.square().sum() for w in weights) / 2
 
 _SQUARED = ("The penalty is in proportion to λ; yours is to λ².", "惩罚项与 λ 成正比，你的却与 λ² 成正比。")
-_BIAS = ("bias decayed too", "偏置也衰减了",
+_BIAS = ("bias or scale decayed too", "偏置或缩放参数也衰减了",
          "Your penalty pulls at `{name}`, which has fewer than two dimensions. Leave out biases and BatchNorm's scale "
          "and shift: take the parameters with `ndim` of 2 or more.",
          "你的惩罚项作用到了 `{name}`，而它不足两维。偏置，以及 BatchNorm 的缩放和平移参数，都不算在内：只取 `ndim` "
@@ -351,7 +351,7 @@ value_exercise("weight_decay.update", "sgd_step(w, grad, lr, lam)", inputs=_step
 
 # Parameter groups ---------------------------------------------------------------------------------
 
-_ALL_DECAYED = ("bias decayed too", "偏置也衰减了",
+_ALL_DECAYED = ("bias or scale decayed too", "偏置或缩放参数也衰减了",
                 "Biases, and BatchNorm's scale and shift, are decayed as well. Give what has fewer than two dimensions "
                 "a group with `weight_decay` 0.",
                 "偏置，以及 BatchNorm 的缩放和平移参数，也衰减了。请把不足两维的参数放进 `weight_decay` 为 0 "
@@ -541,8 +541,11 @@ def _loop_is_right(train_epoch):
         calls.append(called)
         measured.append(torch.tensor(losses, dtype=torch.float64).T)
     _expect_gradients(steps)
-    expect_close(torch.tensor(reports), torch.stack([_mean_loss(*rows) for rows in measured]), "train_epoch(…)",
-                 [replace(m, gives=torch.stack([m.gives(*rows) for rows in measured])) for m in _REPORTS])
+    for mistake in _REPORTS:
+        explained = agree(torch.tensor(reports), torch.stack([mistake.gives(*rows) for rows in measured]))
+        expect(not explained, *mistake.words)
+    for reported, rows in zip(reports, measured, strict=True):
+        expect_close(reported, _mean_loss(*rows), "train_epoch(…)")
     expect(max(calls) == len(batches), "net called twice for a batch", "同一批量调用了两次网络",
            "For {want} batches, the net was called {got} times. Each call draws other dropout masks, and moves BatchNorm's "
            "statistics: take the loss that you report from the call that is differentiated.",

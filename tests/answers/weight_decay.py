@@ -78,8 +78,8 @@ def twice_if_shared(net):
 
 
 CHOICES = [  # what an answer may take for the weights
-    ("bias decayed too", selected(lambda name, p: "bias" not in name)),
-    ("bias decayed too", selected(lambda name, p: p.ndim != 1)),
+    ("bias or scale decayed too", selected(lambda name, p: "bias" not in name)),
+    ("bias or scale decayed too", selected(lambda name, p: p.ndim != 1)),
     ("a layer is left out", selected(lambda name, p: p.ndim in (2, 4))),
     ("a layer is left out", selected(lambda name, p: p.ndim > 1 and name != "0.weight")),
     ("counted more than once", twice_if_shared),
@@ -178,7 +178,7 @@ def optimizer_default_decay(net, lr, lam):
     return optimizer
 
 
-@wrong("weight_decay.optimizer", "bias decayed too")
+@wrong("weight_decay.optimizer", "bias or scale decayed too")
 def optimizer_by_name(net, lr, lam):
     weights = selected(lambda name, p: name.endswith("weight"))
     return sgd(net, lr, lam, weights, selected(lambda name, p: not name.endswith("weight")))
@@ -189,7 +189,9 @@ def groups(*of, **options):
 
 
 wrong(
-    "weight_decay.optimizer", "bias decayed too", lambda *given: sgd(*given, weight_decay=given[2])
+    "weight_decay.optimizer",
+    "bias or scale decayed too",
+    lambda *given: sgd(*given, weight_decay=given[2]),
 )
 for diagnosis, answer in [
     ("a parameter is missing", groups(selected(lambda name, p: p.ndim == 2))),
@@ -270,10 +272,6 @@ def adding_to_gradients(of):
 
 
 right("weight_decay.fix_loop")(adding_to_gradients(list))
-wrong(
-    "weight_decay.fix_loop", "a layer is left out",
-    adding_to_gradients(lambda weights: [w for w in weights if w.grad is not None]),
-)  # fmt: skip
 
 
 @wrong("weight_decay.fix_loop", "not in train mode")
