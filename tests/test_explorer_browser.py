@@ -40,7 +40,7 @@ PAGES = {
     "following": lambda: ['<meta name="color-scheme" content="light dark">', explore(one_d())],
     "long": lambda: [
         explore(histories(), label="long " * 20),
-        explore(histories(), label="x" * 4000),
+        explore(histories(), label="x" * 100),
     ],
     "fine": lambda: [explore(fine())],
     "huge": lambda: [explore(histories(train_loss=[1e300, 3e100, 2.5e6, 999999.0, 0.0]))],
