@@ -219,13 +219,14 @@ def _put_back(before: list[tuple]) -> list[str]:
             continue
         added = now.keys() - kept.keys() if isinstance(space, type) else ()
         for name in {n for n in kept if n not in now or now[n] is not kept[n]} | set(added):
-            new, old = now.get(name), kept.get(name, ...)
+            new, original = now.get(name), kept.get(name) if name in kept else getattr(space.__base__, name, None)
+            wrapped = getattr(new, "__wrapped__", None)
             # Python and torch add names, and wrap functions, when something is used for the first time.
-            same = getattr(new, "__wrapped__", NotImplemented) is (getattr(space.__base__, name, None) if old is ... else old)
-            if name[0] == "_" or (same and _is_ours_or_installed(new.__code__.co_filename)):
+            by_torch = wrapped is not None and wrapped is original and _is_ours_or_installed(new.__code__.co_filename)
+            if name[0] == "_" or by_torch:
                 continue
             replaced.append(f"{space.__name__}.{name}")
-            delattr(space, name) if old is ... else setattr(space, name, old)
+            setattr(space, name, original) if name in kept else delattr(space, name)
     return sorted(replaced)
 
 # What went wrong, in words ------------------------------------------------------------------------

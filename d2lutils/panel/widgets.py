@@ -58,10 +58,10 @@ class _Batches:
 
 
 def _histories(
-    setup: Callable, settings: dict, num_epochs: int, stop: threading.Event
+    setup: Callable, taken: list[str], settings: dict, stop: threading.Event
 ) -> Iterator[History]:
-    """Train as the settings say, and yield the history after each epoch."""
-    parts = setup(**settings)
+    """Train as the settings say, those `setup` takes given to it; yield the history so far."""
+    parts = setup(**{name: settings[name] for name in taken})
     if not isinstance(parts, (tuple, list)) or len(parts) not in (5, 6):
         raise TypeError(
             "setup must return net, train_iter, valid_iter, loss, optimizer, and a scheduler if any"
@@ -73,7 +73,9 @@ def _histories(
         for batches in (train_iter, valid_iter)
     )
     scheduler = scheduler[0] if scheduler else None
-    return epochs(net, train_iter, valid_iter, loss, optimizer, num_epochs, scheduler=scheduler)
+    return epochs(
+        net, train_iter, valid_iter, loss, optimizer, settings["num_epochs"], scheduler=scheduler
+    )
 
 
 def _slider(name: str, stops: list, start: object) -> dict:
@@ -186,14 +188,12 @@ class Panel:
                 before.join()  # two runs at once would share one stream of random numbers
             if stop.is_set():
                 return
-            settings = {name: run.settings[name] for name in self._taken}
-            num_epochs = run.settings["num_epochs"]
-            for history in _histories(self._setup, settings, num_epochs, stop):
+            for history in _histories(self._setup, self._taken, run.settings, stop):
                 with self._lock:
                     if stop.is_set():
                         return
                     run.history = copy.deepcopy(history)  # the next epoch may not be finished
-                    of = {"epoch": len(history), "epochs": num_epochs}
+                    of = {"epoch": len(history), "epochs": run.settings["num_epochs"]}
                     if of["epoch"] == of["epochs"]:
                         self._finish(run, "done")
                     elif time.monotonic() - self._shown > REDRAW:
